@@ -1,0 +1,1 @@
+"""The `lzc` command, one file per group."""

@@ -1,0 +1,41 @@
+"""The `lzc` command: registers the groups and turns exceptions into one line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import typer
+
+from lzc_flows.cli import cost
+from lzc_flows.cli.common import stderr
+from lzc_flows.errors import CalculationError, InputError
+
+app = typer.Typer(
+    name="lzc",
+    help="Screen doped Li2ZrCl6 halide electrolytes: grids, jobs, MongoDB, ranked heatmaps.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cost.register(app)
+
+
+def main() -> None:
+    """Run `lzc`: exit 0 on success, 1 on a failed calculation, 2 on bad input with one clear line."""
+    try:
+        app()
+    except InputError as error:
+        _leave(str(error), code=2)
+    except CalculationError as error:
+        _leave(str(error), code=1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = error.filename or "the working directory"
+        _leave(f"disk full while writing {where}: free some space and run the same command again", code=2)
+
+
+def _leave(message: str, code: int) -> None:
+    stderr.print(f"lzc: {message}", style="bold red", highlight=False, markup=False, soft_wrap=True)
+    sys.exit(code)

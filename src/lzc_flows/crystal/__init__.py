@@ -1,0 +1,1 @@
+"""Hosts, dopings, orderings and costs: crystals before any calculation."""

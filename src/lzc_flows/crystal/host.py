@@ -1,0 +1,287 @@
+"""Host crystals whose every site carries its Wyckoff label.
+
+The word *label* is the Wyckoff letter with its multiplicity in the unit cell, primed where one letter
+holds two orbits (2d and 2d'). Supercells keep the labels of the unit cell.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache, cached_property, partial
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from pymatgen.core import Lattice, PeriodicSite, Species, Structure
+
+from lzc_flows.errors import InputError
+
+WYCKOFF = "wyckoff"
+"""Name of the site property that holds the label."""
+
+ROUNDING_TOLERANCE = 2e-3
+"""Published occupancies may sum to 1 + this (four decimals, two species); more is a real excess."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """An undoped crystal with labelled sites.
+
+    Attributes
+    ----------
+    name
+        What campaigns call it.
+    structure
+        Occupied sites with oxidation states and the site property ``wyckoff``.
+    vacant
+        Vacant sites that extra mobile ions may take, written as if the mobile ion sat on them.
+    mobile
+        The mobile ion, such as ``Li+``.
+    notes
+        What was changed on the way in, for example normalised occupancies.
+    """
+
+    name: str
+    structure: Structure
+    vacant: tuple[PeriodicSite, ...] = ()
+    mobile: str = "Li+"
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def site_counts(self) -> Counter[str]:
+        """Number of occupied sites by label."""
+        return Counter(self.structure.site_properties[WYCKOFF])
+
+    @cached_property
+    def species_by_label(self) -> dict[str, tuple[Species, ...]]:
+        """The species found at each label, in the order of the periodic table."""
+        found: dict[str, set[Species]] = {}
+        for site in self.structure:
+            found.setdefault(site.properties[WYCKOFF], set()).update(site.species)
+        return {label: tuple(sorted(species)) for label, species in found.items()}
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether every site holds exactly one ion."""
+        return self.structure.is_ordered
+
+    @cached_property
+    def with_vacant(self) -> Structure:
+        """All sites, occupied ones first, then the vacant ones as if occupied."""
+        both = self.structure.copy()
+        for site in self.vacant:
+            both.append(site.species, site.frac_coords, properties=dict(site.properties))
+        return both
+
+    def supercell(self, repeats: Sequence[int]) -> Host:
+        """Return the host repeated ``repeats`` times along a, b and c, labels kept.
+
+        Raises
+        ------
+        InputError
+            `repeats` is not three positive integers.
+        """
+        if len(repeats) != 3 or any(int(n) != n or n < 1 for n in repeats):
+            raise InputError(
+                f"supercell {list(repeats)}: three positive integers are allowed, such as [2, 2, 1]"
+            )
+        if tuple(repeats) == (1, 1, 1):
+            return self
+        occupied = self.structure.make_supercell(list(repeats), to_unit_cell=True, in_place=False)
+        vacant: tuple[PeriodicSite, ...] = ()
+        if self.vacant:
+            alone = Structure.from_sites(self.vacant)
+            vacant = tuple(alone.make_supercell(list(repeats), to_unit_cell=True, in_place=False))
+        return Host(self.name, occupied, vacant, self.mobile, self.notes)
+
+    def scaled(self, a_angstrom: float, c_angstrom: float) -> Host:
+        """Return the same fractional coordinates in a hexagonal cell of edges a and c (Å)."""
+        lattice = Lattice.hexagonal(a_angstrom, c_angstrom)
+        structure = self.structure.copy()
+        structure.lattice = lattice
+        vacant = tuple(
+            PeriodicSite(site.species, site.frac_coords, lattice, properties=dict(site.properties))
+            for site in self.vacant
+        )
+        return Host(self.name, structure, vacant, self.mobile, self.notes)
+
+
+@cache
+def rietveld_host(name: str) -> Host:
+    """Return the partially occupied crystal of Supplementary Table 3 (``lzc``) or 2 (``lzc-10tf``)."""
+    table = _rietveld_tables()[name]
+    occupancies = [entry["species"] for entry in table["sites"]]
+    labels = [entry["label"] for entry in table["sites"]]
+    species: list[Any] = []
+    notes: list[str] = []
+    for label, occupancy in zip(labels, occupancies, strict=True):
+        normalised, note = normalise_occupancy(occupancy, f"{name} {label}")
+        species.append(normalised)
+        notes += note
+    structure = Structure.from_spacegroup(
+        "P-3m1",
+        Lattice.hexagonal(table["a"], table["c"]),
+        species,
+        [_coordinates(entry) for entry in table["sites"]],
+        site_properties={WYCKOFF: labels},
+    )
+    return Host(f"{name}-rietveld", structure, notes=tuple(notes))
+
+
+@cache
+def ideal_host() -> Host:
+    """Return Li6Zr3Cl18 in the lattice of Supplementary Table 3: Zr on 1a and 2d, Li on 6h, 27 atoms.
+
+    The vacant octahedra are 1b, 2d' and 6g at the coordinates of the same table; with the occupied ones
+    they are the 18 octahedral sites of the hcp anion lattice.
+    """
+    table = _rietveld_tables()["lzc"]
+    coordinates: dict[str, list[np.ndarray]] = {}
+    for entry in table["sites"]:
+        coordinates.setdefault(entry["label"], []).append(_coordinates(entry))
+    lattice = Lattice.hexagonal(table["a"], table["c"])
+
+    def crystal(contents: dict[str, str]) -> Structure:
+        rows = [(ion, label, xyz) for label, ion in contents.items() for xyz in coordinates[label]]
+        return Structure.from_spacegroup(
+            "P-3m1",
+            lattice,
+            [ion for ion, _, _ in rows],
+            [xyz for _, _, xyz in rows],
+            site_properties={WYCKOFF: [label for _, label, _ in rows]},
+        )
+
+    occupied = crystal({"6h": "Li+", "1a": "Zr4+", "2d": "Zr4+", "6i": "Cl-"})
+    vacant = crystal({"1b": "Li+", "2d'": "Li+", "6g": "Li+"})
+    return Host("lzc", occupied, tuple(vacant))
+
+
+@cache
+def aimd_host() -> Host:
+    """Return the 1×1×3 cell of section 1.8: 81 atoms, a = 11.20927 Å, c = 18.11472 Å."""
+    tall = ideal_host().supercell((1, 1, 3)).scaled(11.20927, 18.11472)
+    return Host("lzc-aimd", tall.structure, tall.vacant, tall.mobile)
+
+
+BUILT_IN: dict[str, Callable[[], Host]] = {
+    "lzc": ideal_host,
+    "lzc-aimd": aimd_host,
+    "lzc-rietveld": partial(rietveld_host, "lzc"),
+    "lzc-10tf-rietveld": partial(rietveld_host, "lzc-10tf"),
+}
+"""Hosts that campaigns can name."""
+
+
+def host_by_name(name: str) -> Host:
+    """Return a built-in host; raise `InputError` naming the allowed ones."""
+    try:
+        return BUILT_IN[name]()
+    except KeyError:
+        raise InputError(
+            f"host {name!r}: allowed are {', '.join(BUILT_IN)}, or a CIF with a label map"
+        ) from None
+
+
+@dataclass(frozen=True)
+class CifHost:
+    """What a user writes to add a host: a CIF, the labels of its sites, its charges, its vacant sites."""
+
+    name: str
+    cif: Path
+    labels: Mapping[str, str]
+    """From the CIF's ``_atom_site_label`` to the Wyckoff label."""
+    oxidation_states: Mapping[str, float]
+    """From element to oxidation state."""
+    vacant: Mapping[str, Sequence[float]]
+    """From Wyckoff label to fractional coordinates of one site of the orbit; symmetry makes the others."""
+    mobile: str = "Li+"
+
+    def read(self) -> Host:
+        """Return the host.
+
+        Raises
+        ------
+        InputError
+            The file is not a readable CIF, an atom has no label or charge, or an orbit's size differs from the
+            number in its label.
+        """
+        structure = read_structure(self.cif)
+        atom_labels = [str(label) for label in structure.labels]
+        missing = sorted(set(atom_labels) - set(self.labels))
+        if missing:
+            raise InputError(f"host {self.name!r}: CIF atom {missing[0]!r} has no label in the label map")
+        uncharged = sorted({element.symbol for element in structure.elements} - set(self.oxidation_states))
+        if uncharged:
+            raise InputError(f"host {self.name!r}: element {uncharged[0]} has no oxidation state")
+        structure.remove_oxidation_states()
+        structure.add_oxidation_state_by_element(dict(self.oxidation_states))
+        structure.add_site_property(WYCKOFF, [self.labels[label] for label in atom_labels])
+        vacant = [
+            PeriodicSite(self.mobile, xyz, structure.lattice, properties={WYCKOFF: label})
+            for label, point in self.vacant.items()
+            for xyz in _orbit(structure, point, label)
+        ]
+        return Host(self.name, structure, tuple(vacant), self.mobile)
+
+
+def read_structure(path: Path) -> Structure:
+    """Read a crystal from any file that pymatgen knows; raise `InputError` where it cannot."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    try:
+        return Structure.from_file(path)
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path}: not a readable crystal structure ({reason})") from None
+
+
+def normalise_occupancy(occupancy: Mapping[str, float], where: str) -> tuple[dict[str, float], list[str]]:
+    """Scale occupancies that exceed 1 by rounding only; say so in a note.
+
+    Raises
+    ------
+    InputError
+        The sum exceeds 1 by more than `ROUNDING_TOLERANCE`, or an occupancy is not in (0, 1].
+    """
+    for ion, value in occupancy.items():
+        if not 0 < value <= 1:
+            raise InputError(
+                f"{where}: occupancy {value} of {ion}: a number above 0 and at most 1 is allowed"
+            )
+    total = sum(occupancy.values())
+    if total <= 1:
+        return dict(occupancy), []
+    if total > 1 + ROUNDING_TOLERANCE:
+        raise InputError(f"{where}: occupancies sum to {total:.4f}: at most 1 is allowed")
+    note = f"{where}: occupancies sum to {total:.4f}, normalised to 1"
+    return {ion: value / total for ion, value in occupancy.items()}, [note]
+
+
+def _orbit(structure: Structure, point: Sequence[float], label: str) -> list[np.ndarray]:
+    """Return the symmetry copies of a fractional coordinate under the space group of `structure`."""
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+
+    copies: list[np.ndarray] = []
+    for operation in SpacegroupAnalyzer(structure, symprec=1e-2).get_symmetry_operations():
+        image = np.mod(operation.operate(point), 1.0)
+        apart = [np.abs((image - other + 0.5) % 1.0 - 0.5).max() for other in copies]
+        if not apart or min(apart) > 1e-3:
+            copies.append(image)
+    multiplicity = int("".join(character for character in label if character.isdigit()) or 0)
+    if multiplicity != len(copies):
+        raise InputError(f"vacant site {label!r} at {list(point)}: its orbit has {len(copies)} sites")
+    return copies
+
+
+@cache
+def _rietveld_tables() -> dict:
+    return yaml.safe_load((files("lzc_flows.data") / "lzc_rietveld.yaml").read_text())
+
+
+def _coordinates(entry: Mapping) -> np.ndarray:
+    return np.array([float(Fraction(text)) for text in entry["xyz"]])

@@ -1,0 +1,330 @@
+"""Where the ions of a doped cell go: symmetry-inequivalent arrangements, shortlisted.
+
+First version, in two steps:
+
+1. **Charges.** Cations, then anions whose charge differs from the one they replace, then the extra mobile
+   ions (or vacancies) are placed one at a time. After each ion the arrangements are reduced to one a symmetry
+   orbit and, where more than `BEAM` remain, to the `BEAM` lowest by the point-charge (Ewald) energy; the
+   result says whether that ever cut anything. If it did not, every orbit was seen.
+2. **Isovalent anions.** F- on a Cl- site changes no charge, so electrostatics cannot rank it: all F
+   arrangements tie. Energies of the unrelaxed cell mislead as well (the bonds are too long for F; measured in
+   docs/ordering.md). So this module only shortlists: arrangements are sorted into strata by the number of
+   anions bound to the dopant cation, and each stratum gives its least strained members (global instability
+   index) in turn. An engine's relaxed energies decide between them (`jobs/order.py`).
+
+What still ties goes to the higher symmetry (larger stabiliser), then to the lexicographically first sites.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from pymatgen.core import Structure
+
+from lzc_flows.crystal.bond_valence import CUTOFF_ANGSTROM, mixed_anions
+from lzc_flows.crystal.doping import Combination, HostFrame, doped_cell
+from lzc_flows.crystal.host import Host
+from lzc_flows.crystal.ions import VACANT, charge_of
+from lzc_flows.crystal.sitelattice import SiteLattice
+from lzc_flows.errors import InputError
+
+BEAM = 3000
+"""Most arrangements kept after each ion. One dopant in a 2×2×1 cell stays below it for the charges."""
+
+TIE_EV = 1e-6
+"""Electrostatic energies closer than this are one energy, in eV."""
+
+CHUNK = 20_000
+"""Arrangements made canonical at a time: bounds the memory to about 100 MB."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """`count` ions of one kind on one sublattice; the ion `VACANT` makes vacancies."""
+
+    ion: str
+    sites: tuple[int, ...]
+    count: int
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """One ordered arrangement, the representative of its symmetry orbit.
+
+    Attributes
+    ----------
+    structure
+        The ordered cell with oxidation states and Wyckoff labels, unrelaxed.
+    electrostatic_ev
+        Point-charge energy of the whole cell, eV.
+    instability_vu
+        Global instability index of the unrelaxed cell, valence units; None without isovalent anions.
+    anions_at_dopant
+        Isovalent anions bound to dopant cations (the stratum).
+    stabiliser
+        Number of the supercell's symmetry operations that leave the arrangement unchanged.
+    """
+
+    structure: Structure
+    electrostatic_ev: float
+    instability_vu: float | None
+    anions_at_dopant: int
+    stabiliser: int
+
+
+@dataclass(frozen=True)
+class Ordering:
+    """The shortlist of a combination and how it was found."""
+
+    combination: Combination
+    shortlist: tuple[Arrangement, ...]
+    exhaustive: bool
+    """False where the beam cut: a better arrangement may exist."""
+    charge_orbits: int
+    """Orbits of the charged sublattices that electrostatics compared."""
+    charge_ties: int
+    """How many of them share the lowest electrostatic energy."""
+
+
+def order(host: Host, combination: Combination, size: int) -> Ordering:
+    """Return the shortlist of at most `size` arrangements, the most promising first.
+
+    Raises
+    ------
+    InputError
+        The combination is impossible on the host, or `size` is below 1.
+    """
+    if size < 1:
+        raise InputError(f"ordering shortlist {size}: 1 and above is allowed")
+    lattice = SiteLattice(host, combination.supercell)
+    charged, isovalent = _placements(lattice, combination)
+
+    def electrostatic_ev(states: np.ndarray) -> np.ndarray:
+        return lattice.electrostatic_ev(_charges(lattice, charged, states))
+
+    states, complete = place(lattice.permutations, charged, _one_stratum, electrostatic_ev)
+    energies = electrostatic_ev(states)
+    lowest = np.flatnonzero(energies < energies.min() + TIE_EV)
+    stabilisers = [len(stabiliser(lattice.permutations, charged, states[i])) for i in lowest]
+    best = lowest[np.argsort([-n for n in stabilisers], kind="stable")]
+
+    arrangements: list[Arrangement] = []
+    for index in best[:size]:
+        base = _Base(lattice, combination, charged, states[index], float(energies[index]))
+        found, all_seen = _arrange_isovalent(base, isovalent, size)
+        arrangements += found
+        complete &= all_seen
+    return Ordering(combination, tuple(_in_turn(arrangements)[:size]), complete, len(states), len(lowest))
+
+
+@dataclass(frozen=True)
+class _Base:
+    """A cell whose charged sublattices are settled."""
+
+    lattice: SiteLattice
+    combination: Combination
+    charged: list[Placement]
+    state: np.ndarray
+    electrostatic_ev: float
+
+    @property
+    def ions(self) -> list[str]:
+        ions = list(self.lattice.ions)
+        for placement, site in zip(_one_by_one(self.charged), self.state, strict=True):
+            ions[int(site)] = placement.ion
+        return ions
+
+    @property
+    def dopants(self) -> list[int]:
+        cation = self.combination.cation
+        return [i for i, ion in enumerate(self.ions) if cation is not None and ion == cation.ion]
+
+
+def _placements(lattice: SiteLattice, combination: Combination) -> tuple[list[Placement], list[Placement]]:
+    """Return what to place: what changes charges (cations first, mobile ions last), and isovalent anions."""
+    extra = doped_cell(HostFrame(lattice.host, combination.supercell), combination).extra_mobile
+    charged: list[Placement] = []
+    isovalent: list[Placement] = []
+    for part in combination.substitutions:
+        placement = Placement(part.ion, lattice.with_labels(part.labels), part.count)
+        charge = charge_of(part.ion)
+        # a cation of the host's own charge (Hf4+ on Zr4+) comes first too: the anions answer to it
+        same = charge < 0 and charge == lattice.charges[placement.sites[0]]
+        (isovalent if same else charged).append(placement)
+    if extra > 0:
+        charged.append(Placement(lattice.host.mobile, lattice.vacant, extra))
+    elif extra < 0:
+        charged.append(Placement(VACANT, lattice.mobile, -extra))
+    return charged, isovalent
+
+
+def _charges(lattice: SiteLattice, placements: list[Placement], states: np.ndarray) -> np.ndarray:
+    """Return the charges of each state in e, shape (states, sites)."""
+    charges = np.repeat(lattice.charges[None, :], len(states), axis=0)
+    rows = np.arange(len(states))
+    for column, placement in enumerate(_one_by_one(placements)[: states.shape[1]]):
+        charges[rows, states[:, column]] = charge_of(placement.ion)
+    return charges
+
+
+def _arrange_isovalent(base: _Base, isovalent: list[Placement], size: int) -> tuple[list[Arrangement], bool]:
+    """Return at most `size` arrangements a stratum, least strained first, and whether nothing was cut."""
+    lattice, ions = base.lattice, base.ions
+    group = stabiliser(lattice.permutations, base.charged, base.state)
+    if not isovalent:
+        return [_arrangement(base, ions, None, 0, len(group))], True
+    (placement,) = isovalent
+    sites = np.array(placement.sites)
+    coordinates = lattice.structure.frac_coords
+    cations = [i for i, ion in enumerate(ions) if charge_of(ion) > 0]
+    bonds = mixed_anions(
+        lattice.structure.lattice,
+        ([ions[i] for i in cations], coordinates[cations]),
+        ([ions[i] for i in sites], coordinates[sites]),
+        placement.ion,
+    )
+    column = np.full(len(ions), -1)
+    column[sites] = np.arange(len(sites))
+    bound = _bound_to(lattice, base.dopants)
+
+    def strata(states: np.ndarray) -> np.ndarray:
+        return bound[states].sum(axis=1)
+
+    def strain_vu(states: np.ndarray) -> np.ndarray:
+        return bonds.instability_vu(column[states])
+
+    states, complete = place(group, isovalent, strata, strain_vu)
+    strain, stratum = strain_vu(states), strata(states)
+    found = []
+    for value in np.unique(stratum):
+        members = np.flatnonzero(stratum == value)
+        for index in members[np.argsort(strain[members], kind="stable")][:size]:
+            filled = list(ions)
+            for site in states[index]:
+                filled[int(site)] = placement.ion
+            order_of_group = len(stabiliser(group, isovalent, states[index]))
+            found.append(_arrangement(base, filled, float(strain[index]), int(value), order_of_group))
+    return found, complete
+
+
+def _arrangement(
+    base: _Base, ions: list[str], strain_vu: float | None, at_dopant: int, stabiliser_order: int
+) -> Arrangement:
+    structure = base.lattice.decorated(ions)
+    return Arrangement(structure, base.electrostatic_ev, strain_vu, at_dopant, stabiliser_order)
+
+
+def _bound_to(lattice: SiteLattice, centres: list[int]) -> np.ndarray:
+    """Return 1 for every site within bonding distance of a centre, shape (sites,)."""
+    coordinates = lattice.structure.frac_coords
+    if not centres:
+        return np.zeros(len(coordinates), dtype=int)
+    distances = lattice.structure.lattice.get_all_distances(coordinates[centres], coordinates)
+    return (distances < CUTOFF_ANGSTROM).any(axis=0).astype(int)
+
+
+def _in_turn(arrangements: list[Arrangement]) -> list[Arrangement]:
+    """Return the first of every stratum, most anions at the dopant first, then the second of each, ..."""
+    turns: dict[int, int] = {}
+    keyed = []
+    for position, arrangement in enumerate(arrangements):
+        turn = turns.get(arrangement.anions_at_dopant, 0)
+        turns[arrangement.anions_at_dopant] = turn + 1
+        keyed.append((turn, -arrangement.anions_at_dopant, position))
+    return [arrangements[position] for _, _, position in sorted(keyed)]
+
+
+# ---- orbits of placements under a permutation group ----
+
+
+def place(
+    group: np.ndarray,
+    placements: list[Placement],
+    strata: Callable[[np.ndarray], np.ndarray],
+    score: Callable[[np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, bool]:
+    """Place the ions one at a time, keeping one state an orbit of `group`.
+
+    Parameters
+    ----------
+    group
+        Site permutations, shape (operations, sites).
+    strata, score
+        Of an array of states, shape (states, ions placed so far): an integer and a number, lower is better.
+        Where more than `BEAM` states remain before the last ion, each stratum keeps its best.
+
+    Returns
+    -------
+    states
+        Site indices, one column an ion in the order of the placements, canonical; shape (states, ions).
+    complete
+        Whether nothing was cut, so that every orbit is there.
+    """
+    ions = _one_by_one(placements)
+    states, complete = np.zeros((1, 0), dtype=np.int16), True
+    for number, placement in enumerate(ions):
+        sites = np.array(placement.sites, dtype=np.int16)
+        wider = np.column_stack([np.repeat(states, len(sites), axis=0), np.tile(sites, len(states))])
+        free = wider[~(wider[:, :number] == wider[:, [number]]).any(axis=1)]
+        columns = _columns(placements, number + 1)
+        parts = [canonical(group, free[i : i + CHUNK], columns) for i in range(0, len(free), CHUNK)]
+        states = np.unique(np.concatenate(parts), axis=0)
+        if len(states) > BEAM and number + 1 < len(ions):
+            states, complete = _cut(states, strata(states), score(states)), False
+    return states, complete
+
+
+def stabiliser(group: np.ndarray, placements: list[Placement], state: np.ndarray) -> np.ndarray:
+    """Return the operations of `group` that leave a state of `place` unchanged, shape (operations, sites)."""
+    images = _images(group, state[None, :], _columns(placements, len(state)))[:, 0]
+    return group[(images == state).all(axis=1)]
+
+
+def canonical(group: np.ndarray, states: np.ndarray, columns: list[slice]) -> np.ndarray:
+    """Return the lexicographically first image of each state under the group."""
+    images = _images(group, states, columns)
+    first = np.ones(images.shape[:2], dtype=bool)
+    for number in range(images.shape[2]):
+        values = np.where(first, images[..., number], np.iinfo(np.int16).max)
+        first &= values == values.min(axis=0)
+    return images[np.argmax(first, axis=0), np.arange(len(states))]
+
+
+def _images(group: np.ndarray, states: np.ndarray, columns: list[slice]) -> np.ndarray:
+    """Return all images, equal ions sorted; shape (operations, states, ions)."""
+    images = group[:, states]
+    for same in columns:
+        images[..., same] = np.sort(images[..., same], axis=-1)
+    return images
+
+
+def _cut(states: np.ndarray, strata: np.ndarray, score: np.ndarray) -> np.ndarray:
+    kinds = np.unique(strata)
+    share = max(BEAM // len(kinds), 1)
+    kept = []
+    for kind in kinds:
+        members = np.flatnonzero(strata == kind)
+        kept.append(members[np.argsort(score[members], kind="stable")[:share]])
+    return states[np.concatenate(kept)]
+
+
+def _one_stratum(states: np.ndarray) -> np.ndarray:
+    return np.zeros(len(states), dtype=int)
+
+
+def _one_by_one(placements: list[Placement]) -> list[Placement]:
+    """Return the placement of each ion, one entry an ion."""
+    return [placement for placement in placements for _ in range(placement.count)]
+
+
+def _columns(placements: list[Placement], n_ions: int) -> list[slice]:
+    """Return the columns that hold equal ions, among the first `n_ions`."""
+    columns, start = [], 0
+    for placement in placements:
+        stop = min(start + placement.count, n_ions)
+        if stop > start:
+            columns.append(slice(start, stop))
+        start = stop
+    return columns

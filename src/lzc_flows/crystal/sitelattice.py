@@ -1,0 +1,105 @@
+"""The sites of a host's supercell as arrays: symmetry permutations, Ewald matrix, charges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import spglib
+from pymatgen.analysis.ewald import EwaldSummation
+from pymatgen.core import Structure
+
+from lzc_flows.crystal.doping import Supercell
+from lzc_flows.crystal.host import WYCKOFF, Host
+from lzc_flows.crystal.ions import VACANT, charge_of
+
+SYMPREC_ANGSTROM = 1e-3
+
+
+@dataclass(frozen=True)
+class SiteLattice:
+    """All sites of a supercell, occupied ones first, then the vacant octahedra."""
+
+    host: Host
+    repeats: Supercell
+
+    @cached_property
+    def cell(self) -> Host:
+        """The host's supercell."""
+        return self.host.supercell(self.repeats)
+
+    @cached_property
+    def structure(self) -> Structure:
+        """The supercell with its vacant sites as if occupied."""
+        return self.cell.with_vacant
+
+    @property
+    def n_occupied(self) -> int:
+        """Number of sites occupied in the undoped supercell; they come first."""
+        return len(self.cell.structure)
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        """Wyckoff label of every site, shape (sites,)."""
+        return np.array(self.structure.site_properties[WYCKOFF])
+
+    @cached_property
+    def ions(self) -> tuple[str, ...]:
+        """Ion on every site of the undoped supercell, `VACANT` on the vacant ones."""
+        occupied = [str(site.specie) for site in self.cell.structure]
+        return tuple(occupied + [VACANT] * len(self.cell.vacant))
+
+    @cached_property
+    def charges(self) -> np.ndarray:
+        """Charge of every site of the undoped supercell in e, shape (sites,)."""
+        return np.array([charge_of(ion) for ion in self.ions], dtype=float)
+
+    @cached_property
+    def vacant(self) -> tuple[int, ...]:
+        """Indices of the vacant sites."""
+        return tuple(range(self.n_occupied, len(self.ions)))
+
+    @cached_property
+    def mobile(self) -> tuple[int, ...]:
+        """Indices of the sites that hold the mobile ion."""
+        return tuple(index for index, ion in enumerate(self.ions) if ion == self.host.mobile)
+
+    def with_labels(self, labels: tuple[str, ...]) -> tuple[int, ...]:
+        """Return the indices of the occupied sites with these labels."""
+        return tuple(int(i) for i in np.flatnonzero(np.isin(self.labels[: self.n_occupied], labels)))
+
+    @cached_property
+    def permutations(self) -> np.ndarray:
+        """The supercell's space group acting on the sites, shape (operations, sites), dtype int16."""
+        fractional = self.structure.frac_coords
+        _, numbers = np.unique(self.labels, return_inverse=True)
+        cell = (self.structure.lattice.matrix, fractional, numbers + 1)
+        symmetry: Any = spglib.get_symmetry(cell, symprec=SYMPREC_ANGSTROM)  # type: ignore[arg-type]
+        rows = []
+        for rotation, translation in zip(symmetry["rotations"], symmetry["translations"], strict=True):
+            apart = (fractional @ rotation.T + translation)[:, None, :] - fractional[None, :, :]
+            apart -= np.round(apart)
+            rows.append(np.argmin((apart**2).sum(axis=2), axis=1))
+        return np.unique(np.array(rows, dtype=np.int16), axis=0)
+
+    @cached_property
+    def ewald_ev(self) -> np.ndarray:
+        """Matrix M in eV: charges q (in e, summing to zero) have the energy qᵀMq; shape (sites, sites)."""
+        unit = Structure(self.structure.lattice, ["H+"] * len(self.structure), self.structure.frac_coords)
+        return EwaldSummation(unit).total_energy_matrix
+
+    def electrostatic_ev(self, charges: np.ndarray) -> np.ndarray:
+        """Return the point-charge energy in eV of each row of `charges`, shape (states, sites)."""
+        return np.einsum("si,si->s", charges @ self.ewald_ev, charges)
+
+    def decorated(self, ions: list[str]) -> Structure:
+        """Return the structure with these ions on the sites, vacant ones left out, labels kept."""
+        kept = [index for index, ion in enumerate(ions) if ion != VACANT]
+        return Structure(
+            self.structure.lattice,
+            [ions[index] for index in kept],
+            self.structure.frac_coords[kept],
+            site_properties={WYCKOFF: [str(self.labels[index]) for index in kept]},
+        )

@@ -1,0 +1,1 @@
+"""Settings tables shipped with the package, each with its source."""

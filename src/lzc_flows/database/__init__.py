@@ -1,0 +1,1 @@
+"""Stores, candidate summaries, queries and the embedded server."""

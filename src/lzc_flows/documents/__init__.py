@@ -1,0 +1,1 @@
+"""The pydantic documents: the words that jobs, database and report share."""

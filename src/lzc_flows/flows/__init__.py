@@ -1,0 +1,1 @@
+"""Makers that join jobs: one candidate, one campaign."""

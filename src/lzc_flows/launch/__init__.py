@@ -1,0 +1,1 @@
+"""FireWorks: submit, work, advance, status."""

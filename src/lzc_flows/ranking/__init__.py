@@ -1,0 +1,1 @@
+"""Criteria, normalisation and scores: functions from a table to a table."""

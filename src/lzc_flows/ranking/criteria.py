@@ -1,0 +1,47 @@
+"""What candidates are ranked by: one row per criterion, added to by each stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Direction = Literal["lower", "higher"]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A scalar of a candidate.
+
+    Attributes
+    ----------
+    name
+        Column of the candidates' table.
+    label
+        The words of figures and reports.
+    unit
+        Unit of the values.
+    direction
+        Which values are better.
+    stage
+        The stage whose result it is.
+    """
+
+    name: str
+    label: str
+    unit: str
+    direction: Direction
+    stage: str
+
+
+COST = Criterion("cost_usd_per_kg", "raw-material cost", "$/kg", "lower", "order")
+
+CRITERIA: dict[str, Criterion] = {
+    criterion.name: criterion
+    for criterion in (
+        COST,
+        Criterion("barrier_1d", "1D BVSE barrier", "eV", "lower", "bvse"),
+        Criterion("barrier_2d", "2D BVSE barrier", "eV", "lower", "bvse"),
+        Criterion("barrier_3d", "3D BVSE barrier", "eV", "lower", "bvse"),
+    )
+}
+"""Every criterion by name. A later stage adds its rows here and nothing else changes."""

@@ -1,0 +1,1 @@
+"""custodian jobs and error handlers, one list per kind of job."""

@@ -1,0 +1,56 @@
+"""Settings from `LZC_*` environment variables; a misspelt one is refused, not ignored."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lzc_flows.errors import InputError
+
+_PREFIX = "LZC_"
+
+
+class Settings(BaseSettings):
+    """What differs between machines and never between results."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid")
+
+    mongo_uri: SecretStr | None = Field(
+        default=None, description="MongoDB URI; unset means the embedded server on the loopback interface."
+    )
+    mongo_database: str = Field(default="lzc_flows", min_length=1, description="Name of the database.")
+    mongo_timeout_s: float = Field(default=5.0, gt=0, description="How long to look for a server, in s.")
+    campaigns_dir: Path = Field(
+        default=Path("campaigns"),
+        description="Folder of campaigns: the embedded server's files, launches, reports.",
+    )
+    models_dir: Path = Field(
+        default_factory=lambda: user_data_path("lzc-flows") / "models",
+        description="Folder of downloaded interatomic potentials.",
+    )
+
+
+@cache
+def get_settings() -> Settings:
+    """Read the settings once a process.
+
+    Raises
+    ------
+    InputError
+        An `LZC_*` variable is unknown or its value is not valid.
+    """
+    known = {_PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
+    if unknown:
+        raise InputError(f"unknown setting {unknown[0]}: allowed are {', '.join(sorted(known))}")
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = _PREFIX + str(first["loc"][0]).upper()
+        raise InputError(f"setting {name}: {first['msg']}") from None

@@ -1,0 +1,1 @@
+"""Ion transport as physics on arrays."""
