@@ -43,6 +43,7 @@ class Run:
 
     @property
     def seconds(self) -> float:
+        """Seconds of both steps."""
         return self.field_seconds + self.percolation_seconds
 
 

@@ -70,7 +70,7 @@ def test_four_candidates_by_hand() -> None:
 
 def test_missing_is_never_zero_and_comes_last() -> None:
     table = make_table(
-        [(math.nan, 0, 0.4, 1.0), (math.inf, 0, math.inf, 9.0), (0.2, 0, 0.3, math.nan), (0.3, 0, 0.5, 2.0)]
+        [(math.nan, 0, 0.4, 1.0), (math.inf, 0, math.inf, 9.0), (0.2, 0, 0.3, math.nan), (0.3, 0, 0.35, 2.0)]
     )
     ranking = rank(table, RankingSpec())
     assert ranking["key"].tolist() == ["candidate-03", "candidate-01", "candidate-02", "candidate-00"]
@@ -162,7 +162,7 @@ def test_min_max_scores_do_not_depend_on_units(table: pd.DataFrame, scale: float
     np.testing.assert_allclose(found.sort_index(), expected.sort_index(), rtol=0, atol=1e-9)
 
 
-def test_reference_with_all_present_is_reproduced() -> None:
+def test_empty_table_gives_an_empty_ranking() -> None:
     ranking = rank(make_table([]), RankingSpec())
     assert ranking.empty
     assert {"performance", "rank_performance_cost", "missing"} <= set(ranking.columns)

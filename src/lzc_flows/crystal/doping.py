@@ -23,9 +23,10 @@ from lzc_flows.errors import InputError
 Supercell = tuple[int, int, int]
 
 
-@dataclass(frozen=True)
-class Substitution:
+class Substitution(BaseModel):
     """`count` ions of one species on the sites of some labels, such as one Ti3+ on 1a."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     ion: str
     labels: tuple[str, ...]
@@ -48,9 +49,10 @@ class Substitution:
         return f"{self.element}{charge}-{self.site.replace(chr(39), 'p')}-x{self.count}"
 
 
-@dataclass(frozen=True)
-class Combination:
+class Combination(BaseModel):
     """One point of the grid; neither cation nor anion is the undoped host."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     supercell: Supercell
     cation: Substitution | None = None
@@ -238,13 +240,13 @@ class GridSpec(BaseModel):
         """Yield every combination once, the undoped reference first, cations varying slowest."""
         seen: set[Combination] = set()
         if self.undoped:
-            reference = Combination(self.supercell)
+            reference = Combination(supercell=self.supercell)
             seen.add(reference)
             yield reference
         cations = _axis(self.cations, self.cation_sites, self.cation_counts)
         anions = _axis(self.anions, self.anion_sites, self.anion_counts)
         for cation, anion in product(cations, anions):
-            combination = Combination(self.supercell, cation, anion)
+            combination = Combination(supercell=self.supercell, cation=cation, anion=anion)
             if combination not in seen and combination.substitutions:
                 seen.add(combination)
                 yield combination
@@ -257,7 +259,7 @@ def _axis(
     if not ions:
         return [None]
     axis = [
-        Substitution(ion, tuple(site.split("+")), count) if count else None
+        Substitution(ion=ion, labels=tuple(site.split("+")), count=count) if count else None
         for ion, site, count in product(ions, sites, counts)
     ]
     return list(dict.fromkeys(axis))

@@ -187,48 +187,6 @@ def host_by_name(name: str) -> Host:
         ) from None
 
 
-@dataclass(frozen=True)
-class CifHost:
-    """What a user writes to add a host: a CIF, the labels of its sites, its charges, its vacant sites."""
-
-    name: str
-    cif: Path
-    labels: Mapping[str, str]
-    """From the CIF's ``_atom_site_label`` to the Wyckoff label."""
-    oxidation_states: Mapping[str, float]
-    """From element to oxidation state."""
-    vacant: Mapping[str, Sequence[float]]
-    """From Wyckoff label to fractional coordinates of one site of the orbit; symmetry makes the others."""
-    mobile: str = "Li+"
-
-    def read(self) -> Host:
-        """Return the host.
-
-        Raises
-        ------
-        InputError
-            The file is not a readable CIF, an atom has no label or charge, or an orbit's size differs from the
-            number in its label.
-        """
-        structure = read_structure(self.cif)
-        atom_labels = [str(label) for label in structure.labels]
-        missing = sorted(set(atom_labels) - set(self.labels))
-        if missing:
-            raise InputError(f"host {self.name!r}: CIF atom {missing[0]!r} has no label in the label map")
-        uncharged = sorted({element.symbol for element in structure.elements} - set(self.oxidation_states))
-        if uncharged:
-            raise InputError(f"host {self.name!r}: element {uncharged[0]} has no oxidation state")
-        structure.remove_oxidation_states()
-        structure.add_oxidation_state_by_element(dict(self.oxidation_states))
-        structure.add_site_property(WYCKOFF, [self.labels[label] for label in atom_labels])
-        vacant = [
-            PeriodicSite(self.mobile, xyz, structure.lattice, properties={WYCKOFF: label})
-            for label, point in self.vacant.items()
-            for xyz in _orbit(structure, point, label)
-        ]
-        return Host(self.name, structure, tuple(vacant), self.mobile)
-
-
 def read_structure(path: Path) -> Structure:
     """Read a crystal from any file that pymatgen knows; raise `InputError` where it cannot."""
     if not path.is_file():
@@ -260,22 +218,6 @@ def normalise_occupancy(occupancy: Mapping[str, float], where: str) -> tuple[dic
         raise InputError(f"{where}: occupancies sum to {total:.4f}: at most 1 is allowed")
     note = f"{where}: occupancies sum to {total:.4f}, normalised to 1"
     return {ion: value / total for ion, value in occupancy.items()}, [note]
-
-
-def _orbit(structure: Structure, point: Sequence[float], label: str) -> list[np.ndarray]:
-    """Return the symmetry copies of a fractional coordinate under the space group of `structure`."""
-    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
-
-    copies: list[np.ndarray] = []
-    for operation in SpacegroupAnalyzer(structure, symprec=1e-2).get_symmetry_operations():
-        image = np.mod(operation.operate(point), 1.0)
-        apart = [np.abs((image - other + 0.5) % 1.0 - 0.5).max() for other in copies]
-        if not apart or min(apart) > 1e-3:
-            copies.append(image)
-    multiplicity = int("".join(character for character in label if character.isdigit()) or 0)
-    if multiplicity != len(copies):
-        raise InputError(f"vacant site {label!r} at {list(point)}: its orbit has {len(copies)} sites")
-    return copies
 
 
 @cache

@@ -55,8 +55,8 @@ def min_max(values: ArrayLike, direction: Direction) -> NDArray[np.float64]:
 def rank_fraction(values: ArrayLike, direction: Direction) -> NDArray[np.float64]:
     """1 − r / (m − 1), with r = 0, 1, … the place of a value among the m distinct ones, best first.
 
-    Insensitive to outliers: any increasing map of the values leaves it unchanged. Infinite values take the last
-    place to themselves, so that the worst finite one stays above 0.
+    Insensitive to outliers: any increasing map of the values leaves it unchanged. Infinite values take the
+    last place to themselves, so that the worst finite one stays above 0.
 
     Parameters
     ----------
@@ -93,6 +93,6 @@ NORMALISATIONS: dict[NormalisationName, Callable[[ArrayLike, Direction], NDArray
 
 def _badness(values: ArrayLike, direction: Direction) -> NDArray[np.float64]:
     badness = np.asarray(values, dtype=np.float64) * (1.0 if direction == "lower" else -1.0)
-    if np.isneginf(badness).any():
-        raise InputError(f"a value is infinite in the better direction ({direction}): no scale can hold it")
+    if (unbounded := np.flatnonzero(np.isneginf(badness))).size:
+        raise InputError(f"value {unbounded[0]} is infinite in the better direction ({direction} is better)")
     return badness

@@ -74,9 +74,9 @@ def rank(table: pd.DataFrame, spec: RankingSpec) -> pd.DataFrame:
     Parameters
     ----------
     table
-        One row per candidate: `key` (unique), `cation` (such as `"Ti3+"`), `column` (the heatmap's other axis)
-        and the criteria that `spec` names, NaN where missing. An infinite barrier (no percolation) is a
-        result, not missing.
+        One row per candidate: `key` (unique), `cation` (such as `"Ti3+"`), `column` (the other axis of the
+        heatmap) and the criteria that `spec` names, NaN where missing. An infinite barrier (no percolation)
+        is a result, not missing.
     spec
         Weights and normalisation.
 

@@ -12,7 +12,9 @@ Ions of the mobile element are left out: the field is that of one probe ion in t
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numba
@@ -167,7 +169,7 @@ def energy_field(
     fractional = np.array([structure[entry.site].frac_coords for entry in framework])
     cells, owners = _images_within(fractional, lattice, cutoff_angstrom)
     energies = _sum_over_ions(
-        np.array(shape),
+        shape,
         lattice,
         cells @ lattice,
         np.array([kinds.index(entry.species) for entry in framework])[owners],
@@ -220,6 +222,41 @@ def _images_within(
     return images[near], owners[near]
 
 
+def _sum_over_ions(
+    shape: tuple[int, int, int],
+    lattice: NDArray[np.float64],
+    images: NDArray[np.float64],
+    kinds: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    terms: NDArray[np.float64],
+    cutoff: float,
+) -> NDArray[np.float64]:
+    """Return the clipped energies (nx, ny, nz), the blocks shared out among threads.
+
+    Python threads over a kernel without the GIL, not numba's prange: on GNU OpenMP, its usual layer, the
+    children forked after a first prange are killed at their own.
+    """
+    energies = np.empty(shape)
+    threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    # several ranges a thread, as blocks differ in cost
+    bounds = np.linspace(0, np.prod(_block_counts(np.array(shape))), 8 * threads + 1).astype(int)
+    with ThreadPoolExecutor(threads) as pool:
+        done = [
+            pool.submit(
+                _fill_blocks, energies, (int(a), int(b)), lattice, images, kinds, weights, terms, cutoff
+            )
+            for a, b in pairwise(bounds)
+        ]
+        for future in done:
+            future.result()
+    return energies
+
+
+@numba.njit(cache=True)
+def _block_counts(shape: NDArray[np.int64]) -> NDArray[np.int64]:
+    return (shape + _BLOCK - 1) // _BLOCK
+
+
 @numba.njit(cache=True, inline="always")
 def _pair_energy(term: NDArray[np.float64], distance: float) -> float:
     if term[0] > 0.5:
@@ -229,15 +266,15 @@ def _pair_energy(term: NDArray[np.float64], distance: float) -> float:
 
 
 @numba.njit(cache=True)
-def _block_ions(
+def _images_near_block(
     start: NDArray[np.int64],
     stop: NDArray[np.int64],
     shape: NDArray[np.int64],
     lattice: NDArray[np.float64],
-    ions: NDArray[np.float64],
+    images: NDArray[np.float64],
     cutoff: float,
 ) -> NDArray[np.int64]:
-    """Return the indices of the ions that can be within the cutoff of any node of the block [start, stop)."""
+    """Return the indices of the images that can be within the cutoff of a node of the block [start, stop)."""
     centre = (0.5 * (start + stop - 1) / shape) @ lattice
     half = 0.5 * (stop - 1 - start) / shape
     radius = 0.0
@@ -245,12 +282,12 @@ def _block_ions(
         for sz in (-1.0, 1.0):
             corner = np.array([half[0], sy * half[1], sz * half[2]]) @ lattice
             radius = max(radius, math.sqrt(np.sum(corner**2)))
-    near = np.empty(len(ions), dtype=np.int64)
+    near = np.empty(len(images), dtype=np.int64)
     count = 0
-    for m in range(len(ions)):
+    for m in range(len(images)):
         squared = 0.0
         for axis in range(3):
-            squared += (ions[m, axis] - centre[axis]) ** 2
+            squared += (images[m, axis] - centre[axis]) ** 2
         # a hair more, against rounding
         if squared <= (cutoff + radius + 1e-6) ** 2:
             near[count] = m
@@ -258,35 +295,35 @@ def _block_ions(
     return near[:count]
 
 
-@numba.njit(cache=True, parallel=True, error_model="numpy")
-def _sum_over_ions(
-    shape: NDArray[np.int64],
+@numba.njit(cache=True, nogil=True)
+def _fill_blocks(
+    energies: NDArray[np.float64],
+    block_range: tuple[int, int],
     lattice: NDArray[np.float64],
-    ions: NDArray[np.float64],
+    images: NDArray[np.float64],
     kinds: NDArray[np.int64],
     weights: NDArray[np.float64],
     terms: NDArray[np.float64],
     cutoff: float,
-) -> NDArray[np.float64]:
-    """Return the clipped energies (nx, ny, nz); ions (m, 3) in Å include all images."""
-    energies = np.empty((shape[0], shape[1], shape[2]))
-    blocks = (shape + _BLOCK - 1) // _BLOCK
-    for block in numba.prange(blocks[0] * blocks[1] * blocks[2]):
+) -> None:
+    """Write the clipped energies (nx, ny, nz) of a range of blocks; images (m, 3) in Å."""
+    shape = np.array(energies.shape)
+    blocks = _block_counts(shape)
+    for block in range(block_range[0], block_range[1]):
         start = _BLOCK * np.array(
             [block // (blocks[1] * blocks[2]), block // blocks[2] % blocks[1], block % blocks[2]]
         )
         stop = np.minimum(start + _BLOCK, shape)
-        near = _block_ions(start, stop, shape, lattice, ions, cutoff)
+        near = _images_near_block(start, stop, shape, lattice, images, cutoff)
         for i in range(start[0], stop[0]):
             for j in range(start[1], stop[1]):
                 for k in range(start[2], stop[2]):
                     node = np.array([i / shape[0], j / shape[1], k / shape[2]]) @ lattice
                     total = 0.0
                     for m in near:
-                        dx, dy, dz = ions[m, 0] - node[0], ions[m, 1] - node[1], ions[m, 2] - node[2]
+                        dx, dy, dz = images[m, 0] - node[0], images[m, 1] - node[1], images[m, 2] - node[2]
                         squared = dx * dx + dy * dy + dz * dz
                         if squared <= cutoff * cutoff:
                             distance = max(math.sqrt(squared), _MIN_DISTANCE_ANGSTROM)
                             total += weights[m] * _pair_energy(terms[kinds[m]], distance)
                     energies[i, j, k] = min(total, MAX_ENERGY_EV)
-    return energies

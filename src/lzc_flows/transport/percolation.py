@@ -3,9 +3,10 @@
 Nodes are added in the order of their energy and joined with their neighbours by a union-find whose links
 carry integer lattice translations. An edge inside a component closes a loop; where the loop's net translation
 is not zero it is a winding vector of the component. The component percolates in as many dimensions as its
-winding vectors have integer rank. This is exact: no bisection, and channels that close only after several cells
-are seen. Adding nodes in order is the idea of Newman & Ziff, Phys. Rev. E 64, 016706 (2001); the displacement
-vectors are those of Machta et al., Phys. Rev. E 54, 1332 (1996), here extended from wrapping to dimension.
+winding vectors have integer rank. This is exact: no bisection, and channels that close only after several
+cells are seen. Adding nodes in order is the idea of Newman & Ziff, Phys. Rev. E 64, 016706 (2001); the
+displacement vectors are those of Machta et al., Phys. Rev. E 54, 1332 (1996), here extended from wrapping to
+dimension.
 
 Neighbours are the 26 nodes around a node (faces, edges, corners of a grid cell), which is bvlain's choice, so
 that barriers compare. Face neighbours alone would cut the short diagonal of hexagonal cells, equal in length

@@ -1,0 +1,26 @@
+"""What all documents have in common."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Document(BaseModel):
+    """A document whose fields are all named: a misspelt one is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class EngineStamp(Document):
+    """Which engine computed a number: all that changes its energies."""
+
+    name: str = Field(description="Name that campaigns use, such as nep.")
+    version: str = Field(description="Version of the package and of the model, with the model's checksum.")
+
+
+class Correction(Document):
+    """One error that custodian found in a run and what it did about it."""
+
+    handler: str = Field(description="Name of the error handler.")
+    errors: list[str] = Field(description="What was wrong.")
+    actions: list[str] = Field(description="What was changed before the run went on.")

@@ -1,0 +1,30 @@
+"""The small protocol behind which energies and forces are computed."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+
+from lzc_flows.documents.base import EngineStamp
+from lzc_flows.documents.protocols import RelaxProtocol
+
+
+class Engine(Protocol):
+    """What computes energies and forces."""
+
+    name: str
+
+    def stamp(self) -> EngineStamp:
+        """Return name and version: all that changes the numbers.
+
+        Raises
+        ------
+        InputError
+            The engine is not installed; the line says how to install it.
+        """
+        ...
+
+    def relax_maker(self, protocol: RelaxProtocol) -> ForceFieldRelaxMaker:
+        """Return the atomate2 Maker that relaxes a structure by this protocol."""
+        ...

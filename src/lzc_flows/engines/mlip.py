@@ -1,0 +1,85 @@
+"""Machine-learned interatomic potentials, through atomate2's force-field Makers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+
+from lzc_flows.documents.base import EngineStamp
+from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.engines.base import Engine
+from lzc_flows.engines.models import model
+from lzc_flows.errors import InputError
+
+
+@dataclass(frozen=True)
+class ChgnetEngine:
+    """CHGNet 0.3.0, whose weights come inside its package: Deng et al., Nat. Mach. Intell. 5, 1031 (2023)."""
+
+    name: str = "chgnet"
+
+    def stamp(self) -> EngineStamp:
+        """Return the version of the package, which pins the weights."""
+        return EngineStamp(name=self.name, version=f"chgnet {_version_of('chgnet', 'chgnet', self.name)}")
+
+    def relax_maker(self, protocol: RelaxProtocol) -> ForceFieldRelaxMaker:
+        """Return atomate2's Maker with CHGNet on the CPU or, where there is one, the GPU."""
+        return _relax_maker("CHGNet", {}, protocol)
+
+
+@dataclass(frozen=True)
+class NepEngine:
+    """NEP89 on one core through calorine; its model file is fetched by ``lzc models install nep89``."""
+
+    name: str = "nep"
+
+    def stamp(self) -> EngineStamp:
+        """Return the version of calorine and the checksum of the model file."""
+        package = _version_of("calorine", "nep", self.name)
+        file = model("nep89")
+        if not file.path.is_file():
+            raise InputError("engine 'nep': its model file is missing: run `lzc models install nep89`")
+        return EngineStamp(name=self.name, version=f"calorine {package}, nep89 sha256 {file.sha256[:12]}")
+
+    def relax_maker(self, protocol: RelaxProtocol) -> ForceFieldRelaxMaker:
+        """Return atomate2's Maker with calorine's CPU calculator."""
+        return _relax_maker("NEP", {"model_filename": str(model("nep89").path)}, protocol)
+
+
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (ChgnetEngine(), NepEngine())}
+
+
+def engine_by_name(name: str) -> Engine:
+    """Return an engine; raise `InputError` naming the known ones."""
+    if name not in ENGINES:
+        raise InputError(f"engine {name!r}: allowed are {', '.join(ENGINES)}")
+    return ENGINES[name]
+
+
+def _version_of(package: str, extra: str, engine: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        raise InputError(
+            f"engine {engine!r} is not installed: run `pip install 'lzc-flows[{extra}]'`"
+        ) from None
+
+
+def _relax_maker(
+    force_field: str, calculator: dict[str, Any], protocol: RelaxProtocol
+) -> ForceFieldRelaxMaker:
+    return ForceFieldRelaxMaker(
+        force_field_name=force_field,
+        calculator_kwargs=calculator,
+        relax_cell=protocol.relax_cell,
+        steps=protocol.max_steps,
+        optimizer_kwargs={"optimizer": protocol.optimizer},
+        relax_kwargs={
+            "fmax": protocol.fmax_ev_per_angstrom,
+            "final_atoms_object_file": None,
+            "use_emmet_models": True,
+        },
+    )

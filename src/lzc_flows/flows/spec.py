@@ -1,0 +1,120 @@
+"""The campaign file: a host, a grid, stages with their engines and protocols, a ranking."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lzc_flows.crystal.doping import GridSpec
+from lzc_flows.crystal.hostspec import HostSpec
+from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
+from lzc_flows.errors import InputError
+from lzc_flows.ranking.score import RankingSpec
+
+EngineName = Literal["chgnet", "nep"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class OrderStage(_Section):
+    """The order stage: which engine relaxes the shortlist, and how."""
+
+    engine: EngineName = "nep"
+    protocol: OrderProtocol = OrderProtocol()
+
+
+class RelaxStage(_Section):
+    """The relax stage."""
+
+    engine: EngineName = "chgnet"
+    protocol: RelaxProtocol = RelaxProtocol()
+
+
+class BvseStage(_Section):
+    """The bvse stage; no engine."""
+
+    protocol: BvseProtocol = BvseProtocol()
+
+
+class Stages(_Section):
+    """What runs for every candidate, in this order; the next stage starts where the one before succeeded."""
+
+    order: OrderStage = OrderStage()
+    relax: RelaxStage = RelaxStage()
+    bvse: BvseStage = BvseStage()
+
+
+STAGES = tuple(Stages.model_fields)
+"""Names of the stages, in the order in which they run."""
+
+
+class CampaignSpec(_Section):
+    """A whole campaign file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Lower case, digits, - and _.")
+    description: str = ""
+    host: HostSpec
+    grid: GridSpec
+    stages: Stages = Stages()
+    ranking: RankingSpec = RankingSpec()
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """Names of the engines that the campaign needs."""
+        return tuple(dict.fromkeys((self.stages.order.engine, self.stages.relax.engine)))
+
+
+def load_campaign(path: Path) -> CampaignSpec:
+    """Read a campaign file.
+
+    Raises
+    ------
+    InputError
+        No such file, not YAML, a misspelt key, a value out of range: one line that names it.
+    """
+    if not path.is_file():
+        raise InputError(f"campaign {path}: no such file")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"campaign {path}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(content, dict):
+        raise InputError(f"campaign {path}: a mapping with name, host and grid is allowed")
+    return parse_campaign(content, where=str(path), folder=path.parent)
+
+
+def parse_campaign(content: dict[str, Any], where: str, folder: Path) -> CampaignSpec:
+    """Return the campaign that a mapping describes; a host's CIF is looked up from `folder`."""
+    try:
+        spec = CampaignSpec.model_validate(content)
+    except ValidationError as error:
+        raise InputError(f"campaign {where}: {_one_line(error)}") from None
+    except InputError as error:
+        raise InputError(f"campaign {where}: {error}") from None
+    return spec.model_copy(update={"host": spec.host.with_cif_text(folder)})
+
+
+def _one_line(error: ValidationError) -> str:
+    """Return the first error as one line that names the key and what is allowed."""
+    first = error.errors()[0]
+    location = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+        return f"{location}: {first['msg'].removeprefix('Value error, ')}{given}"
+    allowed = _allowed_keys(first["loc"])
+    near = difflib.get_close_matches(str(first["loc"][-1]), allowed, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{location}: unknown key; {hint}allowed are {', '.join(allowed)}"
+
+
+def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: Any = CampaignSpec
+    for part in location[:-1]:
+        model = model.model_fields[str(part)].annotation
+    return list(model.model_fields)

@@ -1,0 +1,84 @@
+"""The relax job: cell and positions, under custodian."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jobflow import Maker, job
+from pymatgen.core import Species, Structure
+
+from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.documents.relax import RelaxDoc
+from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.relax_worker import RelaxRequest
+from lzc_flows.recovery.relax import relax_to_convergence
+
+
+@dataclass
+class RelaxMaker(Maker):
+    """Relax a structure with an engine.
+
+    Parameters
+    ----------
+    name
+        Name of the job.
+    engine
+        Name of the engine.
+    protocol
+        Force limit, steps, optimizer, cell.
+    """
+
+    name: str = "relax"
+    engine: str = "nep"
+    protocol: RelaxProtocol = field(default_factory=RelaxProtocol)
+
+    @job(output_schema=RelaxDoc)
+    def make(self, structure: Structure, prev_dir: str | Path | None = None) -> RelaxDoc:
+        """Return the relaxed structure, charges and labels kept.
+
+        Parameters
+        ----------
+        structure
+            Ordered structure with oxidation states.
+        prev_dir
+            Not used; here for the signature that Makers share.
+        """
+        stamp = engine_by_name(self.engine).stamp()
+        run = relax_to_convergence(RelaxRequest([structure], self.engine, self.protocol), Path.cwd())
+        last = run.attempts[-1]
+        relaxed = with_sites_of(structure, last.structure)
+        return RelaxDoc(
+            structure=relaxed,
+            energy_ev=last.energy_ev,
+            energy_per_atom_ev=last.energy_ev / len(relaxed),
+            max_force_ev_per_angstrom=last.max_force_ev_per_angstrom,
+            volume_change=relaxed.volume / structure.volume - 1,
+            max_displacement_angstrom=framework_displacement_angstrom(structure, relaxed),
+            steps=sum(attempt.steps for attempt in run.attempts),
+            wall_s=sum(attempt.wall_s for attempt in run.attempts),
+            engine=stamp,
+            protocol=self.protocol,
+            corrections=run.corrections,
+        )
+
+
+def with_sites_of(labelled: Structure, relaxed: Structure) -> Structure:
+    """Return `relaxed` with the species and site properties of `labelled`, site by site."""
+    return Structure(
+        relaxed.lattice, labelled.species, relaxed.frac_coords, site_properties=labelled.site_properties
+    )
+
+
+def framework_displacement_angstrom(start: Structure, end: Structure) -> float:
+    """Return the largest displacement of a non-Li ion, in the end cell's metric without the mean drift, in Å."""
+    framework = [i for i, species in enumerate(start.species) if _element(species) != "Li"]
+    moved = end.frac_coords[framework] - start.frac_coords[framework]
+    moved -= np.round(moved)
+    moved -= moved.mean(axis=0)
+    return float(np.linalg.norm(end.lattice.get_cartesian_coords(moved), axis=1).max())
+
+
+def _element(species: Species) -> str:
+    return species.element.symbol
