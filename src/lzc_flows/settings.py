@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lzc_flows.errors import InputError
@@ -27,12 +27,20 @@ class Settings(BaseSettings):
     mongo_timeout_s: float = Field(default=5.0, gt=0, description="How long to look for a server, in s.")
     campaigns_dir: Path = Field(
         default=Path("campaigns"),
+        validate_default=True,
         description="Folder of campaigns: the embedded server's files, launches, reports.",
     )
     models_dir: Path = Field(
         default_factory=lambda: user_data_path("lzc-flows") / "models",
+        validate_default=True,
         description="Folder of downloaded interatomic potentials.",
     )
+
+    @field_validator("campaigns_dir", "models_dir")
+    @classmethod
+    def _absolute(cls, folder: Path) -> Path:
+        # jobs run in directories of their own: a relative path would mean another folder there
+        return folder.expanduser().absolute()
 
 
 @cache

@@ -39,9 +39,7 @@ def _table(breakdown: CostBreakdown) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        title=Text(f"{breakdown.formula}: {breakdown.cost_usd_per_kg:.2f} $/kg"), title_justify="left"
-    )
+    table = Table(title=Text(f"{breakdown.formula}: {breakdown.cost_usd_per_kg:.2f} $/kg"), title_justify="left")
     table.add_column("Element")
     for heading in ("Mass fraction", "Price\n($/kg)", "Contribution\n($/kg)", "Year"):
         table.add_column(heading, justify="right")

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from math import sqrt
+from math import exp, sqrt
+from typing import Any
 
 import numpy as np
 from pymatgen.analysis.bond_valence import BV_PARAMS
@@ -66,12 +67,19 @@ def mixed_anions(
     guest: str,
 ) -> MixedAnions:
     """Return the bond valences of a cell; cations and anions as (ions, fractional coordinates)."""
-    distances = lattice.get_all_distances(cations[1], anions[1])
-    near = distances < CUTOFF_ANGSTROM
+    bonds: list[tuple[int, int, float]] = []
+    for row, centre in enumerate(lattice.get_cartesian_coords(cations[1])):
+        near: Any = lattice.get_points_in_sphere(anions[1], centre, CUTOFF_ANGSTROM, zip_results=False)
+        _, distances, columns, _ = near
+        bonds += [(row, int(column), float(d)) for column, d in zip(columns, distances, strict=True)]
 
     def valences(columns: list[str]) -> np.ndarray:
-        lengths = np.array([[bond_length_angstrom(c, a) for a in columns] for c in cations[0]])
-        return np.where(near, np.exp((lengths - distances) / SOFTNESS_ANGSTROM), 0.0)
+        table = np.zeros((len(cations[0]), len(columns)))
+        # a small cell holds several images of one anion, hence the sum
+        for row, column, distance in bonds:
+            length = bond_length_angstrom(cations[0][row], columns[column])
+            table[row, column] += exp((length - distance) / SOFTNESS_ANGSTROM)
+        return table
 
     host, guests = valences(anions[0]), valences([guest] * len(anions[0]))
     charges = np.array([charge_of(ion) for ion in cations[0]])

@@ -79,9 +79,7 @@ def element_price(element: str) -> ElementPrice:
     if element in (listed := _mendeleev_prices()):
         source = f"mendeleev {version('mendeleev')} ({_MENDELEEV_REFERENCE})"
         return ElementPrice(element, listed[element], _MENDELEEV_YEAR, source)
-    raise InputError(
-        f"no price for element {element!r}: neither Supplementary Table 10 nor mendeleev has one"
-    )
+    raise InputError(f"no price for element {element!r}: neither Supplementary Table 10 nor mendeleev has one")
 
 
 def cost_usd_per_kg(composition: Composition | str) -> float:

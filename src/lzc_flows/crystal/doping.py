@@ -7,30 +7,30 @@ extra ones on vacant octahedra, or vacancies among the existing ones.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import comb
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pymatgen.core import Composition
 
 from lzc_flows.crystal.host import Host
 from lzc_flows.crystal.ions import charge_of, element_of, parse_ion
+from lzc_flows.documents.model import FrozenModel
 from lzc_flows.errors import InputError
 
 Supercell = tuple[int, int, int]
 
 
-class Substitution(BaseModel):
+class Substitution(FrozenModel):
     """`count` ions of one species on the sites of some labels, such as one Ti3+ on 1a."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     ion: str
     labels: tuple[str, ...]
-    count: int
+    count: int = Field(ge=1)
 
     @property
     def element(self) -> str:
@@ -49,10 +49,8 @@ class Substitution(BaseModel):
         return f"{self.element}{charge}-{self.site.replace(chr(39), 'p')}-x{self.count}"
 
 
-class Combination(BaseModel):
+class Combination(FrozenModel):
     """One point of the grid; neither cation nor anion is the undoped host."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     supercell: Supercell
     cation: Substitution | None = None
@@ -127,11 +125,6 @@ class HostFrame:
             counts[ion] = counts.get(ion, 0) + self.size
         return counts
 
-    def ion_at(self, label: str) -> str:
-        """Return the single ion at a label of the undoped host."""
-        (species,) = self.host.species_by_label[label]
-        return str(species)
-
     def sites_at(self, labels: tuple[str, ...]) -> int:
         """Return the number of occupied sites with these labels in the supercell."""
         return self.size * sum(self.host.site_counts[label] for label in labels)
@@ -145,21 +138,24 @@ def doped_cell(frame: HostFrame, combination: Combination) -> DopedCell:
     InputError
         A label that the host lacks, more ions than sites, or a charge that mobile ions cannot compensate.
     """
+    mobile = frame.host.mobile
     counts = dict(frame.ion_counts)
+    mobile_left = counts[mobile]
     excess_charge = 0
     arrangements = 1
     for part in combination.substitutions:
         replaced = _check_substitution(frame, part)
         counts[replaced] -= part.count
         counts[part.ion] = counts.get(part.ion, 0) + part.count
+        mobile_left -= part.count if replaced == mobile else 0
         excess_charge += part.count * (charge_of(part.ion) - charge_of(replaced))
         arrangements *= comb(frame.sites_at(part.labels), part.count)
-    extra, ways = _compensate(frame, combination, excess_charge)
-    counts[frame.host.mobile] += extra
-    composition = Composition(
-        {element_of(ion): number for ion, number in counts.items() if number}, allow_negative=False
-    )
-    return DopedCell(combination, composition, extra, arrangements * ways)
+    extra, ways = _compensate(frame, combination, excess_charge, mobile_left)
+    counts[mobile] += extra
+    elements: Counter[str] = Counter()
+    for ion, number in counts.items():
+        elements[element_of(ion)] += number
+    return DopedCell(combination, Composition(elements), extra, arrangements * ways)
 
 
 def _check_substitution(frame: HostFrame, part: Substitution) -> str:
@@ -169,16 +165,18 @@ def _check_substitution(frame: HostFrame, part: Substitution) -> str:
         if label not in host.site_counts:
             allowed = ", ".join(host.site_counts)
             raise InputError(f"site {label!r} for {part.ion}: host {host.name!r} has {allowed}")
-    replaced = {frame.ion_at(label) for label in part.labels}
+    if len(set(part.labels)) < len(part.labels):
+        raise InputError(f"sites {part.site!r} for {part.ion}: each label once is allowed")
+    replaced = {str(species) for label in part.labels for species in host.species_by_label[label]}
     if len(replaced) > 1:
         raise InputError(
             f"sites {part.site!r} for {part.ion}: they hold different ions ({', '.join(sorted(replaced))})"
         )
     (ion,) = replaced
     if (charge_of(ion) > 0) != (charge_of(part.ion) > 0):
-        raise InputError(
-            f"{part.ion} on {part.site!r}: the site holds {ion}; an ion of the same sign is allowed"
-        )
+        raise InputError(f"{part.ion} on {part.site!r}: the site holds {ion}; an ion of the same sign is allowed")
+    if ion == part.ion:
+        raise InputError(f"{part.ion} on {part.site!r}: the site holds {ion} already; another ion is allowed")
     sites = frame.sites_at(part.labels)
     if part.count > sites:
         cell = "×".join(map(str, frame.supercell))
@@ -188,11 +186,14 @@ def _check_substitution(frame: HostFrame, part: Substitution) -> str:
     return ion
 
 
-def _compensate(frame: HostFrame, combination: Combination, excess_charge: int) -> tuple[int, int]:
-    """Return the extra mobile ions (negative: vacancies) and the number of ways to place them."""
+def _compensate(frame: HostFrame, combination: Combination, excess_charge: int, present: int) -> tuple[int, int]:
+    """Return the extra mobile ions (negative: vacancies) and the number of ways to place them.
+
+    `present` is the number of the host's mobile ions that no dopant has replaced.
+    """
     host = frame.host
     extra, rest = divmod(-excess_charge, charge_of(host.mobile))
-    present, vacant = frame.ion_counts[host.mobile], frame.size * len(host.vacant)
+    vacant = frame.size * len(host.vacant)
     if rest or extra > vacant or -extra > present:
         raise InputError(
             f"{combination.slug}: a charge of {excess_charge:+d} cannot be compensated by {host.mobile}: "
@@ -201,16 +202,12 @@ def _compensate(frame: HostFrame, combination: Combination, excess_charge: int) 
     return extra, comb(vacant, extra) if extra >= 0 else comb(present, -extra)
 
 
-class GridSpec(BaseModel):
+class GridSpec(FrozenModel):
     """The ``grid`` section of a campaign file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     supercell: Supercell = Field(description="Repeats of the host's unit cell along a, b and c.")
     cations: tuple[str, ...] = Field(default=(), description="Cations with their charges, such as Ti3+.")
-    cation_sites: tuple[str, ...] = Field(
-        default=("1a", "2d"), description="Labels; 1a+2d means both together."
-    )
+    cation_sites: tuple[str, ...] = Field(default=("1a", "2d"), description="Labels; 1a+2d means both together.")
     cation_counts: tuple[int, ...] = Field(default=(1,), description="Cations in a supercell.")
     anions: tuple[str, ...] = Field(default=(), description="Anions with their charges, such as F-.")
     anion_sites: tuple[str, ...] = Field(default=("6i",), description="Labels for the anions.")
@@ -221,6 +218,15 @@ class GridSpec(BaseModel):
     @classmethod
     def _known_ions(cls, ions: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(parse_ion(ion) for ion in ions)
+
+    @field_validator("cations", "anions")
+    @classmethod
+    def _right_sign(cls, ions: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        kind, sign = ("cation", 1) if info.field_name == "cations" else ("anion", -1)
+        for ion in ions:
+            if charge_of(ion) * sign < 0:
+                raise ValueError(f"ion {ion!r}: {kind}s are allowed")
+        return ions
 
     @field_validator("cation_counts", "anion_counts")
     @classmethod
@@ -252,14 +258,12 @@ class GridSpec(BaseModel):
                 yield combination
 
 
-def _axis(
-    ions: tuple[str, ...], sites: tuple[str, ...], counts: tuple[int, ...]
-) -> list[Substitution | None]:
-    """Return the points of one axis; a count of 0 is no substitution."""
+def _axis(ions: tuple[str, ...], sites: tuple[str, ...], counts: tuple[int, ...]) -> list[Substitution | None]:
+    """Return the points of one axis, 2d+1a as 1a+2d; a count of 0 is no substitution."""
     if not ions:
         return [None]
     axis = [
-        Substitution(ion=ion, labels=tuple(site.split("+")), count=count) if count else None
+        Substitution(ion=ion, labels=tuple(sorted(site.split("+"))), count=count) if count else None
         for ion, site, count in product(ions, sites, counts)
     ]
     return list(dict.fromkeys(axis))
@@ -274,8 +278,6 @@ def expand_grid(host: Host, grid: GridSpec) -> list[DopedCell]:
         The host is partially occupied, or a combination is impossible on it.
     """
     if not host.is_ordered:
-        raise InputError(
-            f"host {host.name!r}: partially occupied; a grid needs an ordered host such as 'lzc'"
-        )
+        raise InputError(f"host {host.name!r}: partially occupied; a grid needs an ordered host such as 'lzc'")
     frame = HostFrame(host, grid.supercell)
     return [doped_cell(frame, combination) for combination in grid.combinations()]

@@ -1,7 +1,8 @@
 """Host crystals whose every site carries its Wyckoff label.
 
-The word *label* is the Wyckoff letter with its multiplicity in the unit cell, primed where one letter
-holds two orbits (2d and 2d'). Supercells keep the labels of the unit cell.
+The word *label* is the Wyckoff letter with its multiplicity in the unit cell, primed where two orbits of one
+letter are told apart (2d and 2d'). The three Cl orbits are all 6i, as in the source, which dopes them
+together. Supercells keep the labels of the unit cell.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class Host:
 
     @cached_property
     def species_by_label(self) -> dict[str, tuple[Species, ...]]:
-        """The species found at each label, in the order of the periodic table."""
+        """The species found at each label, the most electropositive first."""
         found: dict[str, set[Species]] = {}
         for site in self.structure:
             found.setdefault(site.properties[WYCKOFF], set()).update(site.species)
@@ -87,9 +88,7 @@ class Host:
             `repeats` is not three positive integers.
         """
         if len(repeats) != 3 or any(int(n) != n or n < 1 for n in repeats):
-            raise InputError(
-                f"supercell {list(repeats)}: three positive integers are allowed, such as [2, 2, 1]"
-            )
+            raise InputError(f"supercell {list(repeats)}: three positive integers are allowed, such as [2, 2, 1]")
         if tuple(repeats) == (1, 1, 1):
             return self
         occupied = self.structure.make_supercell(list(repeats), to_unit_cell=True, in_place=False)
@@ -182,9 +181,7 @@ def host_by_name(name: str) -> Host:
     try:
         return BUILT_IN[name]()
     except KeyError:
-        raise InputError(
-            f"host {name!r}: allowed are {', '.join(BUILT_IN)}, or a CIF with a label map"
-        ) from None
+        raise InputError(f"host {name!r}: allowed are {', '.join(BUILT_IN)}, or a CIF with a label map") from None
 
 
 def read_structure(path: Path) -> Structure:
@@ -194,8 +191,12 @@ def read_structure(path: Path) -> Structure:
     try:
         return Structure.from_file(path)
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable crystal structure ({reason})") from None
+        raise InputError(f"{path}: not a readable crystal structure ({reason_of(error)})") from None
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of what an exception says, or its type where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def normalise_occupancy(occupancy: Mapping[str, float], where: str) -> tuple[dict[str, float], list[str]]:
@@ -208,9 +209,7 @@ def normalise_occupancy(occupancy: Mapping[str, float], where: str) -> tuple[dic
     """
     for ion, value in occupancy.items():
         if not 0 < value <= 1:
-            raise InputError(
-                f"{where}: occupancy {value} of {ion}: a number above 0 and at most 1 is allowed"
-            )
+            raise InputError(f"{where}: occupancy {value} of {ion}: a number above 0 and at most 1 is allowed")
     total = sum(occupancy.values())
     if total <= 1:
         return dict(occupancy), []

@@ -8,31 +8,36 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pymatgen.core import PeriodicSite, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
-from lzc_flows.crystal.host import BUILT_IN, WYCKOFF, Host, host_by_name
+from lzc_flows.crystal.host import BUILT_IN, WYCKOFF, Host, host_by_name, reason_of
+from lzc_flows.crystal.ions import parse_ion
+from lzc_flows.documents.model import FrozenModel
 from lzc_flows.errors import InputError
 
+OVERLAP_ANGSTROM = 0.5
+"""A vacant site nearer than this to another site is that site."""
 
-class HostSpec(BaseModel):
+WyckoffLabel = Annotated[str, Field(pattern=r"^[1-9][0-9]*[A-Za-z]'*$")]
+
+
+class HostSpec(FrozenModel):
     """The ``host`` section of a campaign file; the name alone for a built-in host."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(description="Name of a built-in host, or of the user's own.")
     cif: str | None = Field(default=None, description="Text of a CIF (in a campaign file: its path).")
-    labels: dict[str, str] = Field(
-        default_factory=dict, description="From _atom_site_label to Wyckoff label."
-    )
+    labels: dict[str, WyckoffLabel] = Field(default_factory=dict, description="From _atom_site_label to Wyckoff label.")
     oxidation_states: dict[str, int] = Field(default_factory=dict, description="From element to charge in e.")
-    vacant: dict[str, tuple[float, float, float]] = Field(
+    vacant: dict[WyckoffLabel, tuple[float, float, float]] = Field(
         default_factory=dict,
-        description="From Wyckoff label to one site of a vacant orbit, fractional; symmetry makes the others.",
+        description="From Wyckoff label to one site of a vacant orbit, fractional; symmetry makes the rest.",
     )
     mobile: str = Field(default="Li+", description="The mobile ion.")
 
@@ -40,6 +45,11 @@ class HostSpec(BaseModel):
     @classmethod
     def _name_alone(cls, value: object) -> object:
         return {"name": value} if isinstance(value, str) else value
+
+    @field_validator("mobile")
+    @classmethod
+    def _known_ion(cls, mobile: str) -> str:
+        return parse_ion(mobile)
 
     @model_validator(mode="after")
     def _complete(self) -> HostSpec:
@@ -55,7 +65,10 @@ class HostSpec(BaseModel):
         path = folder / self.cif
         if not path.is_file():
             raise InputError(f"host {self.name!r}: no such CIF: {self.cif}")
-        return self.model_copy(update={"cif": path.read_text()})
+        try:
+            return self.model_copy(update={"cif": path.read_text()})
+        except UnicodeDecodeError:
+            raise InputError(f"host {self.name!r}: {self.cif} is not a text file") from None
 
     def read(self) -> Host:
         """Return the host.
@@ -63,47 +76,63 @@ class HostSpec(BaseModel):
         Raises
         ------
         InputError
-            The CIF is not readable, an atom has no label or charge, or an orbit's size differs from the number
-            in its label.
+            The CIF is not readable, an atom has no label or charge, the number of sites does not fit their
+            label, a vacant site is taken, no mobile ion is there, or the charges do not sum to zero.
         """
         return host_by_name(self.name) if self.cif is None else _read(self.model_dump_json())
 
     def fingerprint(self) -> str:
-        """Return a short checksum of the host's sites, ions and lattice."""
+        """Return a short checksum of the host's sites, ions, mobile ion and lattice."""
         host = self.read()
-        parts = [np.round(host.structure.lattice.matrix, 6).tolist()]
+        # + 0.0 and % 1.0 after rounding: -0.0 is 0.0, and a coordinate just below 1 is 0
+        parts = [host.mobile, (np.round(host.structure.lattice.matrix, 6) + 0.0).tolist()]
         for site in (*host.structure, *host.vacant):
-            parts.append(
-                [site.species_string, site.properties[WYCKOFF], np.round(site.frac_coords, 6).tolist()]
-            )
+            place = np.round(site.frac_coords % 1.0, 6) % 1.0
+            parts.append([site.species_string, site.properties[WYCKOFF], place.tolist()])
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 @cache
 def _read(serialised: str) -> Host:
     spec = HostSpec.model_validate_json(serialised)
+    structure = _occupied(spec)
+    vacant: list[PeriodicSite] = []
+    for label, point in spec.vacant.items():
+        orbit = _orbit(structure, point, label)
+        taken = [site.frac_coords for site in (*structure, *vacant)]
+        if structure.lattice.get_all_distances(orbit, taken).min() < OVERLAP_ANGSTROM:
+            raise InputError(f"host {spec.name!r}: vacant site {label!r} at {list(point)} is taken")
+        vacant += [PeriodicSite(spec.mobile, xyz, structure.lattice, properties={WYCKOFF: label}) for xyz in orbit]
+    return Host(spec.name, structure, tuple(vacant), spec.mobile)
+
+
+def _occupied(spec: HostSpec) -> Structure:
+    """Return the crystal of the CIF with labels and charges, checked."""
+    where = f"host {spec.name!r}"
     try:
         structure = Structure.from_str(spec.cif or "", fmt="cif")
     except Exception as error:
-        raise InputError(
-            f"host {spec.name!r}: its CIF is not readable ({str(error).splitlines()[0]})"
-        ) from None
+        raise InputError(f"{where}: its CIF is not readable ({reason_of(error)})") from None
     atoms = [str(label) for label in structure.labels]
     unlabelled = sorted(set(atoms) - set(spec.labels))
     if unlabelled:
-        raise InputError(f"host {spec.name!r}: CIF atom {unlabelled[0]!r} has no label in the label map")
+        raise InputError(f"{where}: CIF atom {unlabelled[0]!r} has no label in the label map")
     uncharged = sorted({element.symbol for element in structure.elements} - set(spec.oxidation_states))
     if uncharged:
-        raise InputError(f"host {spec.name!r}: element {uncharged[0]} has no oxidation state")
+        raise InputError(f"{where}: element {uncharged[0]} has no oxidation state")
     structure.remove_oxidation_states()
     structure.add_oxidation_state_by_element(dict(spec.oxidation_states))
     structure.add_site_property(WYCKOFF, [spec.labels[atom] for atom in atoms])
-    vacant = [
-        PeriodicSite(spec.mobile, xyz, structure.lattice, properties={WYCKOFF: label})
-        for label, point in spec.vacant.items()
-        for xyz in _orbit(structure, point, label)
-    ]
-    return Host(spec.name, structure, tuple(vacant), spec.mobile)
+    for label, count in Host(spec.name, structure).site_counts.items():
+        multiple = _multiplicity(label)
+        if count % multiple:
+            raise InputError(f"{where}: {count} sites are labelled {label!r}: a multiple of {multiple} is allowed")
+    if spec.mobile not in {str(species) for species in structure.elements}:
+        raise InputError(f"{where}: no mobile {spec.mobile} in it")
+    # published occupancies are rounded, so only an ordered crystal can be held to neutrality
+    if structure.is_ordered and structure.charge:
+        raise InputError(f"{where}: its charges sum to {structure.charge:+g} e: 0 is allowed")
+    return structure
 
 
 def _orbit(structure: Structure, point: tuple[float, float, float], label: str) -> list[np.ndarray]:
@@ -114,7 +143,13 @@ def _orbit(structure: Structure, point: tuple[float, float, float], label: str) 
         apart = [np.abs((image - other + 0.5) % 1.0 - 0.5).max() for other in copies]
         if not apart or min(apart) > 1e-3:
             copies.append(image)
-    multiplicity = int("".join(character for character in label if character.isdigit()) or 0)
-    if multiplicity != len(copies):
-        raise InputError(f"vacant site {label!r} at {list(point)}: its orbit has {len(copies)} sites")
+    if len(copies) != _multiplicity(label):
+        raise InputError(
+            f"vacant site {label!r} at {list(point)}: its orbit has {len(copies)} sites: "
+            f"{_multiplicity(label)} is allowed"
+        )
     return copies
+
+
+def _multiplicity(label: str) -> int:
+    return int("".join(takewhile(str.isdigit, label)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 
 from pymatgen.core import Element, Species
@@ -10,6 +11,8 @@ from lzc_flows.errors import InputError
 
 VACANT = ""
 """The ion of an empty site."""
+
+_ION = re.compile(r"(?P<symbol>[A-Z][a-z]?)(?P<number>[1-9]?)(?P<sign>[+-])")
 
 
 @cache
@@ -33,16 +36,12 @@ def parse_ion(text: str) -> str:
     InputError
         Not an element with an integer charge, or an oxidation state that the element is not known in.
     """
-    form = f"ion {text!r}: an element with its charge is allowed, such as Ti3+ or F-"
-    try:
-        species = Species.from_str(text)
-    except ValueError:
-        raise InputError(form) from None
-    state = species.oxi_state
-    if not state or int(state) != state:
-        raise InputError(form)
-    known = sorted({int(value) for value in Element(species.element.symbol).oxidation_states if value})
-    if int(state) not in known:
-        listed = ", ".join(f"{value:+d}" for value in known)
-        raise InputError(f"ion {text!r}: {species.element.symbol} is known in the oxidation states {listed}")
-    return str(species)
+    match = _ION.fullmatch(text)
+    if match is None or not Element.is_valid_symbol(match["symbol"]):
+        raise InputError(f"ion {text!r}: an element with its charge is allowed, such as Ti3+ or F-")
+    symbol, state = match["symbol"], int(match["sign"] + (match["number"] or "1"))
+    known = sorted({int(value) for value in Element(symbol).oxidation_states if value})
+    if state not in known:
+        listed = ", ".join(f"{value:+d}" for value in known) or "none"
+        raise InputError(f"ion {text!r}: {symbol} is known in the oxidation states {listed}")
+    return str(Species(symbol, state))

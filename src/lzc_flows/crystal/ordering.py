@@ -12,11 +12,13 @@ First version, in two steps:
    anions bound to the dopant cation, and each stratum gives its least strained members (global instability
    index) in turn. An engine's relaxed energies decide between them (`jobs/order.py`).
 
-What still ties goes to the higher symmetry (larger stabiliser), then to the lexicographically first sites.
+What still ties (F- far from each other strain the cell alike) goes to the higher symmetry (larger
+stabiliser), then to the lexicographically first sites.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +37,9 @@ BEAM = 3000
 
 TIE_EV = 1e-6
 """Electrostatic energies closer than this are one energy, in eV."""
+
+TIE_VU = 1e-6
+"""Instability indices closer than this are one, in valence units: they differ by rounding."""
 
 CHUNK = 20_000
 """Arrangements made canonical at a time: bounds the memory to about 100 MB."""
@@ -107,8 +112,8 @@ def order(host: Host, combination: Combination, size: int) -> Ordering:
     states, complete = place(lattice.permutations, charged, _one_stratum, electrostatic_ev)
     energies = electrostatic_ev(states)
     lowest = np.flatnonzero(energies < energies.min() + TIE_EV)
-    stabilisers = [len(stabiliser(lattice.permutations, charged, states[i])) for i in lowest]
-    best = lowest[np.argsort([-n for n in stabilisers], kind="stable")]
+    symmetries = stabiliser_orders(lattice.permutations, charged, states[lowest])
+    best = lowest[np.argsort(-symmetries, kind="stable")]
 
     arrangements: list[Arrangement] = []
     for index in best[:size]:
@@ -138,8 +143,9 @@ class _Base:
 
     @property
     def dopants(self) -> list[int]:
+        """Sites of the dopant cations, which are placed first."""
         cation = self.combination.cation
-        return [i for i, ion in enumerate(self.ions) if cation is not None and ion == cation.ion]
+        return [int(site) for site in self.state[: cation.count if cation else 0]]
 
 
 def _placements(lattice: SiteLattice, combination: Combination) -> tuple[list[Placement], list[Placement]]:
@@ -176,17 +182,17 @@ def _arrange_isovalent(base: _Base, isovalent: list[Placement], size: int) -> tu
     if not isovalent:
         return [_arrangement(base, ions, None, 0, len(group))], True
     (placement,) = isovalent
-    sites = np.array(placement.sites)
     coordinates = lattice.structure.frac_coords
     cations = [i for i, ion in enumerate(ions) if charge_of(ion) > 0]
+    anions = [i for i, ion in enumerate(ions) if charge_of(ion) < 0]
     bonds = mixed_anions(
         lattice.structure.lattice,
         ([ions[i] for i in cations], coordinates[cations]),
-        ([ions[i] for i in sites], coordinates[sites]),
+        ([ions[i] for i in anions], coordinates[anions]),
         placement.ion,
     )
     column = np.full(len(ions), -1)
-    column[sites] = np.arange(len(sites))
+    column[anions] = np.arange(len(anions))
     bound = _bound_to(lattice, base.dopants)
 
     def strata(states: np.ndarray) -> np.ndarray:
@@ -197,15 +203,15 @@ def _arrange_isovalent(base: _Base, isovalent: list[Placement], size: int) -> tu
 
     states, complete = place(group, isovalent, strata, strain_vu)
     strain, stratum = strain_vu(states), strata(states)
+    symmetries = stabiliser_orders(group, isovalent, states)
+    preference = np.lexsort((-symmetries, np.round(strain / TIE_VU)))
     found = []
     for value in np.unique(stratum):
-        members = np.flatnonzero(stratum == value)
-        for index in members[np.argsort(strain[members], kind="stable")][:size]:
+        for index in preference[stratum[preference] == value][:size]:
             filled = list(ions)
             for site in states[index]:
                 filled[int(site)] = placement.ion
-            order_of_group = len(stabiliser(group, isovalent, states[index]))
-            found.append(_arrangement(base, filled, float(strain[index]), int(value), order_of_group))
+            found.append(_arrangement(base, filled, float(strain[index]), int(value), int(symmetries[index])))
     return found, complete
 
 
@@ -227,13 +233,18 @@ def _bound_to(lattice: SiteLattice, centres: list[int]) -> np.ndarray:
 
 def _in_turn(arrangements: list[Arrangement]) -> list[Arrangement]:
     """Return the first of every stratum, most anions at the dopant first, then the second of each, ..."""
-    turns: dict[int, int] = {}
+    turns: Counter[int] = Counter()
     keyed = []
-    for position, arrangement in enumerate(arrangements):
-        turn = turns.get(arrangement.anions_at_dopant, 0)
-        turns[arrangement.anions_at_dopant] = turn + 1
-        keyed.append((turn, -arrangement.anions_at_dopant, position))
-    return [arrangements[position] for _, _, position in sorted(keyed)]
+    # several charge states may tie: their members of a stratum compete
+    for arrangement in sorted(arrangements, key=_strain_then_symmetry):
+        stratum = arrangement.anions_at_dopant
+        keyed.append(((turns[stratum], -stratum), arrangement))
+        turns[stratum] += 1
+    return [arrangement for _, arrangement in sorted(keyed, key=lambda entry: entry[0])]
+
+
+def _strain_then_symmetry(arrangement: Arrangement) -> tuple[int, int]:
+    return round((arrangement.instability_vu or 0.0) / TIE_VU), -arrangement.stabiliser
 
 
 # ---- orbits of placements under a permutation group ----
@@ -280,6 +291,13 @@ def stabiliser(group: np.ndarray, placements: list[Placement], state: np.ndarray
     """Return the operations of `group` that leave a state of `place` unchanged, shape (operations, sites)."""
     images = _images(group, state[None, :], _columns(placements, len(state)))[:, 0]
     return group[(images == state).all(axis=1)]
+
+
+def stabiliser_orders(group: np.ndarray, placements: list[Placement], states: np.ndarray) -> np.ndarray:
+    """Return how many operations of `group` leave each state of `place` unchanged, shape (states,)."""
+    columns = _columns(placements, states.shape[1])
+    parts = (states[i : i + CHUNK] for i in range(0, len(states), CHUNK))
+    return np.concatenate([(_images(group, part, columns) == part).all(axis=2).sum(axis=0) for part in parts])
 
 
 def canonical(group: np.ndarray, states: np.ndarray, columns: list[slice]) -> np.ndarray:

@@ -74,7 +74,8 @@ class SiteLattice:
     def permutations(self) -> np.ndarray:
         """The supercell's space group acting on the sites, shape (operations, sites), dtype int16."""
         fractional = self.structure.frac_coords
-        _, numbers = np.unique(self.labels, return_inverse=True)
+        kinds = [f"{label} {ion}" for label, ion in zip(self.labels, self.ions, strict=True)]
+        _, numbers = np.unique(kinds, return_inverse=True)
         cell = (self.structure.lattice.matrix, fractional, numbers + 1)
         symmetry: Any = spglib.get_symmetry(cell, symprec=SYMPREC_ANGSTROM)  # type: ignore[arg-type]
         rows = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -9,6 +11,11 @@ class Document(BaseModel):
     """A document whose fields are all named: a misspelt one is an error."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @classmethod
+    def from_stored(cls, content: dict[str, Any]) -> Self:
+        """Return a document as MongoDB holds it, with monty's class marks."""
+        return cls(**{name: value for name, value in content.items() if not name.startswith("@")})
 
 
 class EngineStamp(Document):

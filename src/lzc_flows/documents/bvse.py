@@ -23,9 +23,7 @@ class BvseDoc(Document):
     component_barrier_3d: float = Field(
         description="As barrier_3d, from the percolating component's own minimum, in eV."
     )
-    minimum_ev: float = Field(
-        description="Lowest site energy of the cell, from which barriers are measured, in eV."
-    )
+    minimum_ev: float = Field(description="Lowest site energy of the cell, from which barriers are measured, in eV.")
     grid_shape: tuple[int, int, int] = Field(description="Points along a, b and c; no plane is stored twice.")
     field: dict | None = Field(
         default=None, description="The landscape, packed by `transport.bvse`; kept in the data store."

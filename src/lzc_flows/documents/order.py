@@ -26,15 +26,11 @@ class ShortlistEntry(Document):
 class OrderDoc(Document):
     """The ordered structure of a combination and why it was chosen."""
 
-    structure: Structure = Field(
-        description="Chosen arrangement, unrelaxed, with oxidation states and labels."
-    )
+    structure: Structure = Field(description="Chosen arrangement, unrelaxed, with oxidation states and labels.")
     arrangements: str = Field(
         description="Number of arrangements, symmetry not used (a string: it can exceed 64 bits)."
     )
-    exhaustive: bool = Field(
-        description="Whether every symmetry orbit was compared; False where the beam cut."
-    )
+    exhaustive: bool = Field(description="Whether every symmetry orbit was compared; False where the beam cut.")
     charge_orbits: int = Field(description="Orbits of the charged sublattices that electrostatics compared.")
     charge_ties: int = Field(description="Orbits that share the lowest electrostatic energy.")
     shortlist: list[ShortlistEntry] = Field(description="What was compared, the chosen one first.")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from lzc_flows.documents.model import FrozenModel
 
 
-class Protocol(BaseModel):
+class Protocol(FrozenModel):
     """Numbers that change a result; frozen, extra keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class OrderProtocol(Protocol):
@@ -47,10 +47,6 @@ class BvseProtocol(Protocol):
     """How a bond-valence site-energy landscape is computed."""
 
     mobile: str = Field(default="Li+", description="The mobile ion.")
-    resolution_angstrom: float = Field(
-        default=0.2, gt=0, description="Largest distance of grid points, in Å."
-    )
+    resolution_angstrom: float = Field(default=0.2, gt=0, description="Largest distance of grid points, in Å.")
     cutoff_angstrom: float = Field(default=10.0, gt=0, description="Range of the interactions, in Å.")
-    convention: str = Field(
-        default="softbv", description="Named form of the potential; see transport/bvse.py."
-    )
+    convention: str = Field(default="softbv", description="Named form of the potential; see transport/bvse.py.")

@@ -63,14 +63,10 @@ def _version_of(package: str, extra: str, engine: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError:
-        raise InputError(
-            f"engine {engine!r} is not installed: run `pip install 'lzc-flows[{extra}]'`"
-        ) from None
+        raise InputError(f"engine {engine!r} is not installed: run `pip install 'lzc-flows[{extra}]'`") from None
 
 
-def _relax_maker(
-    force_field: str, calculator: dict[str, Any], protocol: RelaxProtocol
-) -> ForceFieldRelaxMaker:
+def _relax_maker(force_field: str, calculator: dict[str, Any], protocol: RelaxProtocol) -> ForceFieldRelaxMaker:
     return ForceFieldRelaxMaker(
         force_field_name=force_field,
         calculator_kwargs=calculator,

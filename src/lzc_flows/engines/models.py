@@ -65,9 +65,7 @@ class ModelFile:
         archives = sorted(folder.glob("*.tar.gz"))
         if done.returncode or not archives:
             reason = done.stderr.strip().splitlines()[-1:] or ["no source distribution arrived"]
-            raise CalculationError(
-                f"model {self.name}: pip could not download {self.requirement} ({reason[0]})"
-            )
+            raise CalculationError(f"model {self.name}: pip could not download {self.requirement} ({reason[0]})")
         return archives[0]
 
     def _extract(self, archive: Path, folder: Path) -> Path:

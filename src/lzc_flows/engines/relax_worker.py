@@ -13,6 +13,7 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from monty.serialization import dumpfn, loadfn
 from pymatgen.core import Structure
@@ -99,7 +100,7 @@ def relax_all(folder: Path) -> RelaxResult:
     for structure in request.structures[len(result.relaxed) :]:
         # the engines know elements, not charges; the caller puts charges and labels back by site
         bare = structure.copy().remove_oxidation_states()
-        outcome = maker.run_ase(bare)
+        outcome: Any = maker.run_ase(bare)
         forces = np.array(outcome.trajectory.forces[-1])
         result.relaxed.append(
             Relaxed(

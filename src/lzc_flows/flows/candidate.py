@@ -83,9 +83,7 @@ class Campaign:
         return self._labelled(job, key, stage)
 
     def _labelled(self, job: Job, key: str, stage: str) -> Job:
-        job.update_metadata(
-            {"key": key, "stage": stage, "campaign": self.spec.name, "lzc_flows": __version__}
-        )
+        job.update_metadata({"key": key, "stage": stage, "campaign": self.spec.name, "lzc_flows": __version__})
         job.update_config({"on_missing_references": OnMissing.ERROR})
         job.name = f"{stage} {key}"
         return job

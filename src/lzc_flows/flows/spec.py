@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from lzc_flows.crystal.doping import GridSpec
 from lzc_flows.crystal.hostspec import HostSpec
+from lzc_flows.documents.model import FrozenModel
 from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.score import RankingSpec
@@ -18,31 +19,27 @@ from lzc_flows.ranking.score import RankingSpec
 EngineName = Literal["chgnet", "nep"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class OrderStage(_Section):
+class OrderStage(FrozenModel):
     """The order stage: which engine relaxes the shortlist, and how."""
 
     engine: EngineName = "nep"
     protocol: OrderProtocol = OrderProtocol()
 
 
-class RelaxStage(_Section):
+class RelaxStage(FrozenModel):
     """The relax stage."""
 
     engine: EngineName = "chgnet"
     protocol: RelaxProtocol = RelaxProtocol()
 
 
-class BvseStage(_Section):
+class BvseStage(FrozenModel):
     """The bvse stage; no engine."""
 
     protocol: BvseProtocol = BvseProtocol()
 
 
-class Stages(_Section):
+class Stages(FrozenModel):
     """What runs for every candidate, in this order; the next stage starts where the one before succeeded."""
 
     order: OrderStage = OrderStage()
@@ -54,7 +51,7 @@ STAGES = tuple(Stages.model_fields)
 """Names of the stages, in the order in which they run."""
 
 
-class CampaignSpec(_Section):
+class CampaignSpec(FrozenModel):
     """A whole campaign file."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Lower case, digits, - and _.")

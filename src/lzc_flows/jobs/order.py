@@ -54,7 +54,8 @@ class OrderMaker(Maker):
         crystal = host.read()
         ordering = order(crystal, combination, self.protocol.shortlist)
         shortlist = list(ordering.shortlist)
-        energies, corrections = [None] * len(shortlist), []
+        energies: list[float | None] = [None] * len(shortlist)
+        corrections: list[Correction] = []
         stamp = None
         if len(shortlist) > 1:
             stamp = engine_by_name(self.engine).stamp()
@@ -75,9 +76,7 @@ class OrderMaker(Maker):
             corrections=corrections,
         )
 
-    def _relaxed_energies_ev(
-        self, shortlist: list[Arrangement]
-    ) -> tuple[list[float | None], list[Correction]]:
+    def _relaxed_energies_ev(self, shortlist: list[Arrangement]) -> tuple[list[float | None], list[Correction]]:
         """Return the energies after short relaxations, None for a broken one, and what was mended."""
         protocol = RelaxProtocol(
             fmax_ev_per_angstrom=self.protocol.fmax_ev_per_angstrom, max_steps=self.protocol.max_steps

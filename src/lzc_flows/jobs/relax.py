@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from jobflow import Maker, job
-from pymatgen.core import Species, Structure
+from pymatgen.core import Structure
 
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.documents.relax import RelaxDoc
@@ -66,19 +66,13 @@ class RelaxMaker(Maker):
 
 def with_sites_of(labelled: Structure, relaxed: Structure) -> Structure:
     """Return `relaxed` with the species and site properties of `labelled`, site by site."""
-    return Structure(
-        relaxed.lattice, labelled.species, relaxed.frac_coords, site_properties=labelled.site_properties
-    )
+    return Structure(relaxed.lattice, labelled.species, relaxed.frac_coords, site_properties=labelled.site_properties)
 
 
 def framework_displacement_angstrom(start: Structure, end: Structure) -> float:
     """Return the largest displacement of a non-Li ion, in the end cell's metric without the mean drift, in Å."""
-    framework = [i for i, species in enumerate(start.species) if _element(species) != "Li"]
+    framework = [i for i, site in enumerate(start) if site.specie.symbol != "Li"]
     moved = end.frac_coords[framework] - start.frac_coords[framework]
     moved -= np.round(moved)
     moved -= moved.mean(axis=0)
     return float(np.linalg.norm(end.lattice.get_cartesian_coords(moved), axis=1).max())
-
-
-def _element(species: Species) -> str:
-    return species.element.symbol

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from lzc_flows.documents.model import FrozenModel
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.criteria import COST, CRITERIA
 from lzc_flows.ranking.normalise import NORMALISATIONS, NormalisationName
@@ -15,20 +16,21 @@ from lzc_flows.ranking.normalise import NORMALISATIONS, NormalisationName
 Score = Literal["performance", "performance_cost"]
 SCORES: tuple[Score, ...] = ("performance", "performance_cost")
 
+PRISTINE = "pristine"
+"""The `cation` of the undoped reference."""
+
 IDENTITY_COLUMNS = ("key", "cation", "column")
 
 _Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _PERFORMANCE_CRITERIA = [name for name in CRITERIA if name != COST.name]
 
 
-class RankingSpec(BaseModel):
+class RankingSpec(FrozenModel):
     """How candidates are ranked.
 
     performance = Σ wᵢ·nᵢ / Σ wᵢ over the normalised criteria nᵢ, and
     performance_cost = (1 − cost_weight)·performance + cost_weight·(normalised cost).
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     performance: dict[str, _Weight] = Field(
         default={"barrier_1d": 1.0, "barrier_3d": 1.0},
@@ -105,8 +107,7 @@ def rank(table: pd.DataFrame, spec: RankingSpec) -> pd.DataFrame:
         ranking[f"{name}_normalised"] = normalise(ranking[name].to_numpy(), CRITERIA[name].direction)
     for score in SCORES:
         contributions = {
-            f"{name}_in_{score}": weight * ranking[f"{name}_normalised"]
-            for name, weight in spec.weights(score).items()
+            f"{name}_in_{score}": weight * ranking[f"{name}_normalised"] for name, weight in spec.weights(score).items()
         }
         # one after the other in the order of the weights: the same rounding whatever the order of the rows
         total = sum(contributions.values())

@@ -21,13 +21,12 @@ from matplotlib.patches import Circle, Patch, Rectangle
 from pymatgen.core import Element
 
 from lzc_flows.errors import InputError
-from lzc_flows.ranking.score import SCORES, RankingSpec, Score, describe
+from lzc_flows.ranking.score import PRISTINE, SCORES, RankingSpec, Score, describe
 from lzc_flows.report.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-PRISTINE = "pristine"
 """The `cation` of the undoped reference candidate."""
 
 TOP = 5
@@ -119,9 +118,7 @@ def draw_heatmap(ranking: pd.DataFrame, spec: RankingSpec, title: str = _TITLE) 
 def _save(figure: Figure, stem: Path, suffix: str, metadata: dict[str, None]) -> Path:
     path, stream = stem.with_name(f"{stem.name}.{suffix}"), BytesIO()
     with matplotlib.style.context(["default", _STYLE], after_reset=True):
-        figure.savefig(
-            stream, format=suffix, dpi=_PNG_DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.15
-        )
+        figure.savefig(stream, format=suffix, dpi=_PNG_DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
     write_atomically(path, stream.getvalue())
     return path
 
@@ -162,9 +159,7 @@ def _lay_out(ranking: pd.DataFrame) -> _Grid:
     cells = ranking[["cation", "column"]].assign(column=ranking["column"].mask(pristine, ""))
     if (shared := cells[cells.duplicated()]).size:
         cation, column = shared.iloc[0]
-        raise InputError(
-            f"two candidates share the cell of cation {cation!r} and column {column!r}: keep one"
-        )
+        raise InputError(f"two candidates share the cell of cation {cation!r} and column {column!r}: keep one")
     columns = sorted(set(ranking.loc[~pristine, "column"]), key=_natural_order)
     cations: dict[str, float] = {}
     edge, charge = 0.0, None
@@ -188,9 +183,7 @@ def _cation_order(cation: str) -> tuple[int, int]:
         return (0, 0)
     match = re.fullmatch(r"([A-Z][a-z]?)(\d*)\+", cation)
     if match is None or not Element.is_valid_symbol(match[1]):
-        raise InputError(
-            f"cation {cation!r}: write an element with its charge, such as 'Ti3+', or {PRISTINE!r}"
-        )
+        raise InputError(f"cation {cation!r}: write an element with its charge, such as 'Ti3+', or {PRISTINE!r}")
     return int(match[2] or 1), Element(match[1]).Z
 
 
@@ -226,9 +219,7 @@ def _caption_lines(grid: _Grid, spec: RankingSpec) -> list[str]:
     formulas = describe(spec)
     lines = [f"{title} = {formulas[score]}" for score, title in _PANEL_TITLES.items()]
     lines.append(f"Each term is normalised: {formulas['normalisation']}")
-    counts = [
-        f"{grid.candidates[score].count()} by {title.lower()}" for score, title in _PANEL_TITLES.items()
-    ]
+    counts = [f"{grid.candidates[score].count()} by {title.lower()}" for score, title in _PANEL_TITLES.items()]
     lines.append(f"Of {len(grid.candidates)} candidates, ranked: {', '.join(counts)}")
     return lines
 
@@ -256,26 +247,20 @@ def _draw_panel(axes: Axes, grid: _Grid, score: Score) -> None:
         if np.isnan(value):
             axes.add_patch(Rectangle((row.x, row.y), 1, row.height, **_NOT_COMPUTED))
             # the white edge goes on top: a hatch takes the colour of its own edge
-            axes.add_patch(
-                Rectangle((row.x, row.y), 1, row.height, fill=False, edgecolor="white", linewidth=1)
-            )
+            axes.add_patch(Rectangle((row.x, row.y), 1, row.height, fill=False, edgecolor="white", linewidth=1))
         else:
             rank = int(getattr(row, f"rank_{score}")) if row.Index in best.index else None
             _draw_cell(axes, grid, (row.x, row.y, row.height), value, rank)
 
 
-def _draw_cell(
-    axes: Axes, grid: _Grid, place: tuple[float, float, float], value: float, rank: int | None
-) -> None:
+def _draw_cell(axes: Axes, grid: _Grid, place: tuple[float, float, float], value: float, rank: int | None) -> None:
     """Draw a value on its colour, circled and numbered if it has a `rank`."""
     x, y, height = place
     color = _COLORMAP(_SCALE(value))
     ink, paper = ("black", "white") if _luminance(color) > 0.179 else ("white", "black")
     axes.add_patch(Rectangle((x, y), 1, height, facecolor=color, edgecolor="white", linewidth=1))
     centre = (x + 0.5, y + height / 2)
-    axes.text(
-        *centre, f"{value:.2f}", fontsize=17 * grid.cell_in, color=ink, ha="center", va="center_baseline"
-    )
+    axes.text(*centre, f"{value:.2f}", fontsize=17 * grid.cell_in, color=ink, ha="center", va="center_baseline")
     if rank is None:
         return
     axes.add_patch(Circle(centre, 0.40, fill=False, edgecolor=ink, linewidth=1.4))
@@ -293,9 +278,7 @@ def _draw_cell(
 
 
 def _draw_key(figure: Figure, grid: _Grid, top: float) -> None:
-    ring = Line2D(
-        [], [], linestyle="", marker="o", markersize=11, markerfacecolor="none", markeredgecolor=_INK
-    )
+    ring = Line2D([], [], linestyle="", marker="o", markersize=11, markerfacecolor="none", markeredgecolor=_INK)
     entries = {f"best {TOP}, with rank": ring, "not computed": Patch(**_NOT_COMPUTED)}
     if grid.has_blanks:
         entries["blank: not in the grid"] = Patch(facecolor="white", edgecolor="#c0c0c0", linewidth=0.6)

@@ -192,9 +192,7 @@ def _framework(structure: Structure, mobile: Species) -> list[SiteIon]:
     return framework
 
 
-def _pair_term(
-    mobile: Species, partner: Species, convention: BVSEConvention
-) -> tuple[float, float, float, float]:
+def _pair_term(mobile: Species, partner: Species, convention: BVSEConvention) -> tuple[float, float, float, float]:
     """Return (is_morse, amplitude in eV or eV·Å, α in 1/Å or 1/(f(r1 + r2)), Rmin in Å or 0)."""
     charges = oxidation_state(mobile) * oxidation_state(partner)
     if charges < 0:
@@ -242,9 +240,7 @@ def _sum_over_ions(
     bounds = np.linspace(0, np.prod(_block_counts(np.array(shape))), 8 * threads + 1).astype(int)
     with ThreadPoolExecutor(threads) as pool:
         done = [
-            pool.submit(
-                _fill_blocks, energies, (int(a), int(b)), lattice, images, kinds, weights, terms, cutoff
-            )
+            pool.submit(_fill_blocks, energies, (int(a), int(b)), lattice, images, kinds, weights, terms, cutoff)
             for a, b in pairwise(bounds)
         ]
         for future in done:
@@ -310,9 +306,7 @@ def _fill_blocks(
     shape = np.array(energies.shape)
     blocks = _block_counts(shape)
     for block in range(block_range[0], block_range[1]):
-        start = _BLOCK * np.array(
-            [block // (blocks[1] * blocks[2]), block // blocks[2] % blocks[1], block % blocks[2]]
-        )
+        start = _BLOCK * np.array([block // (blocks[1] * blocks[2]), block // blocks[2] % blocks[1], block % blocks[2]])
         stop = np.minimum(start + _BLOCK, shape)
         near = _images_near_block(start, stop, shape, lattice, images, cutoff)
         for i in range(start[0], stop[0]):

@@ -100,9 +100,7 @@ def parse_ion(label: str) -> Species:
     except ValueError:
         species = None
     if species is None or not species.oxi_state:
-        raise InputError(
-            f"mobile ion {label!r}: expected an element with its charge, such as Li+, Mg2+ or F-"
-        )
+        raise InputError(f"mobile ion {label!r}: expected an element with its charge, such as Li+, Mg2+ or F-")
     return species
 
 
@@ -200,9 +198,7 @@ def site_ions(structure: Structure) -> list[SiteIon]:
     for index, site in enumerate(structure):
         for species, occupancy in site.species.items():
             if not isinstance(species, Species) or not species.oxi_state:
-                raise InputError(
-                    f"site {index} ({species}) has no oxidation state: every species needs a non-zero one"
-                )
+                raise InputError(f"site {index} ({species}) has no oxidation state: every species needs a non-zero one")
             ions.append(SiteIon(index, species, float(occupancy)))
     return ions
 
@@ -221,9 +217,7 @@ def missing_pairs(structure: Structure, mobile: str, radii: RadiiSet = "ase") ->
     """
     ion = parse_ion(mobile)
     partners = {entry.species for entry in site_ions(structure) if entry.species.symbol != ion.symbol}
-    return sorted(
-        (str(ion), str(partner)) for partner in partners if not _has_parameters(ion, partner, radii)
-    )
+    return sorted((str(ion), str(partner)) for partner in partners if not _has_parameters(ion, partner, radii))
 
 
 def _has_parameters(mobile: Species, partner: Species, radii: RadiiSet) -> bool:

@@ -149,9 +149,7 @@ def _add_winding(basis: NDArray[np.int32], rank: int, x: int, y: int, z: int) ->
         else:
             b = basis[1].astype(np.int64)
             determinant = (
-                x * (a[1] * b[2] - a[2] * b[1])
-                + y * (a[2] * b[0] - a[0] * b[2])
-                + z * (a[0] * b[1] - a[1] * b[0])
+                x * (a[1] * b[2] - a[2] * b[1]) + y * (a[2] * b[0] - a[0] * b[2]) + z * (a[0] * b[1] - a[1] * b[0])
             )
             independent = determinant != 0
     if independent:

@@ -1,0 +1,50 @@
+"""Oxidation states for crystals that come without them."""
+
+from __future__ import annotations
+
+from pymatgen.core import Structure
+
+from lzc_flows.errors import InputError
+
+
+def with_charges(structure: Structure, given: list[str], where: str) -> Structure:
+    """Return the structure with oxidation states on every ion.
+
+    States in the file are kept, `given` ones (``["Zr=4"]``) come first; where neither says anything, pymatgen's
+    guess from the composition is used.
+
+    Raises
+    ------
+    InputError
+        An entry of `given` does not parse or names an element that is not there, or no neutral guess exists.
+    """
+    stated = dict(_parse(entry, structure) for entry in given)
+    charged = structure.copy()
+    if stated:
+        present = {element.symbol for element in charged.composition.element_composition}
+        missing = sorted(present - set(stated))
+        if missing:
+            raise InputError(f"{where}: --charge names some elements but not {missing[0]}")
+        charged.remove_oxidation_states()
+        charged.add_oxidation_state_by_element(stated)
+        return charged
+    if all(getattr(species, "oxi_state", None) for site in charged for species in site.species):
+        return charged
+    charged.remove_oxidation_states()
+    guesses = charged.composition.add_charges_from_oxi_state_guesses(max_sites=-1)
+    states = {species.element.symbol: species.oxi_state for species in guesses}
+    if not all(states.values()):
+        raise InputError(f"{where}: no oxidation states in the file and no neutral guess: state them with --charge")
+    charged.add_oxidation_state_by_element(states)
+    return charged
+
+
+def _parse(entry: str, structure: Structure) -> tuple[str, float]:
+    element, _, text = entry.partition("=")
+    present = {el.symbol for el in structure.composition.element_composition}
+    if element not in present:
+        raise InputError(f"charge {entry!r}: ELEMENT=CHARGE is allowed for {', '.join(sorted(present))}")
+    try:
+        return element, float(text)
+    except ValueError:
+        raise InputError(f"charge {entry!r}: ELEMENT=CHARGE is allowed, such as Zr=4") from None

@@ -1,0 +1,119 @@
+"""The builder of candidate summaries: plan and task documents in, one summary a candidate out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from maggma.core import Builder
+from pymatgen.core import Composition
+
+from lzc_flows.crystal.cost import cost_usd_per_kg
+from lzc_flows.database.stores import CANDIDATES, PLAN, TASKS, Database
+from lzc_flows.documents.candidate import CandidateDoc, StageRecord
+from lzc_flows.errors import InputError
+
+_SUMMARY_FIELDS = {
+    "order": {
+        "ordered_by": "decided_by",
+        "order_exhaustive": "exhaustive",
+        "order_margin_ev": "margin_ev",
+    },
+    "relax": {
+        "energy_per_atom_ev": "energy_per_atom_ev",
+        "max_force_ev_per_angstrom": "max_force_ev_per_angstrom",
+        "volume_change": "volume_change",
+    },
+    "bvse": {"barrier_1d": "barrier_1d", "barrier_2d": "barrier_2d", "barrier_3d": "barrier_3d"},
+}
+"""For each stage, from the summary's field to the document's; a later stage adds a row here."""
+
+
+class CandidateBuilder(Builder):
+    """Builds the summaries that are missing or out of date.
+
+    A summary names the task documents and the plan that it was built from; it is built again when these
+    change, so that a second run without news writes nothing.
+    """
+
+    def __init__(self, database: Database, **settings: Any) -> None:
+        self.tasks = database.store(TASKS, "uuid")
+        self.plan = database.store(PLAN, "key")
+        self.candidates = database.store(CANDIDATES, "key")
+        super().__init__(sources=[self.tasks, self.plan], targets=[self.candidates], **settings)
+
+    def get_items(self) -> Iterator[dict[str, Any]]:
+        """Yield plan and newest task documents of each candidate that needs building."""
+        newest: dict[str, dict[str, dict]] = {}
+        fields = ["uuid", "index", "completed_at", "metadata.key", "metadata.stage"]
+        for task in self.tasks.query({"metadata.key": {"$exists": True}}, properties=fields):
+            stages = newest.setdefault(task["metadata"]["key"], {})
+            stage = task["metadata"]["stage"]
+            if stage not in stages or _age(stages[stage]) < _age(task):
+                stages[stage] = task
+        built = {
+            summary["key"]: summary["built_from"]
+            for summary in self.candidates.query({}, properties=["key", "built_from"])
+        }
+        for plan in self.plan.query({}):
+            tasks = newest.get(plan["key"], {})
+            origin = _origin(plan, tasks)
+            if built.get(plan["key"]) != origin:
+                yield {"plan": plan, "tasks": tasks, "origin": origin}
+
+    def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
+        """Return the summary of one candidate."""
+        plan = {name: value for name, value in item["plan"].items() if name != "_id"}
+        summary: dict[str, Any] = {"engines": {}, "stages": {}}
+        for stage, task in item["tasks"].items():
+            record = StageRecord(uuid=task["uuid"], index=task["index"], completed_at=task["completed_at"])
+            summary["stages"][stage] = record
+            output = self._output(task)
+            for field, source in _SUMMARY_FIELDS[stage].items():
+                summary[field] = output[source]
+            if output.get("engine"):
+                summary["engines"][stage] = f"{output['engine']['name']} ({output['engine']['version']})"
+            if stage == "order":
+                summary["anions_at_dopant"] = output["shortlist"][0]["anions_at_dopant"]
+            if stage == "relax":
+                summary["relax_corrections"] = len(output["corrections"])
+        document = CandidateDoc(**plan, **summary, cost_usd_per_kg=_cost(plan["formula"]), built_from=item["origin"])
+        return document.model_dump(mode="json")
+
+    def update_targets(self, items: list[dict[str, Any]]) -> None:
+        """Write the summaries."""
+        if items:
+            self.candidates.update(items, key="key")
+
+    def _output(self, task: dict[str, Any]) -> dict[str, Any]:
+        criteria = {"uuid": task["uuid"], "index": task["index"]}
+        found = self.tasks.query_one(criteria, properties=["output"])
+        return found["output"]
+
+
+def build_candidates(database: Database) -> None:
+    """Bring the summaries up to date."""
+    builder = CandidateBuilder(database)
+    builder.connect()
+    try:
+        builder.update_targets([builder.process_item(item) for item in builder.get_items()])
+    finally:
+        for store in (*builder.sources, *builder.targets):
+            store.close()
+
+
+def _age(task: dict[str, Any]) -> tuple[str, int]:
+    return task["completed_at"], task["index"]
+
+
+def _origin(plan: dict[str, Any], tasks: dict[str, dict]) -> list[str]:
+    documents = [f"{stage}:{task['uuid']}:{task['index']}" for stage, task in sorted(tasks.items())]
+    return [*documents, *(f"campaign:{name}" for name in sorted(plan["campaigns"]))]
+
+
+def _cost(formula: str) -> float | None:
+    """Return the cost in $/kg, None where an element has no price."""
+    try:
+        return cost_usd_per_kg(Composition(formula))
+    except InputError:
+        return None

@@ -1,0 +1,59 @@
+"""The summary of a candidate, built from the documents of its stages."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from lzc_flows.documents.base import Document
+
+
+class PlannedCandidate(Document):
+    """What a campaign wants of a candidate, written when it is submitted."""
+
+    key: str = Field(description="Readable words and a checksum of all that changes the results.")
+    campaigns: list[str] = Field(description="Campaigns that hold the candidate.")
+    host: str = Field(description="Name of the host crystal.")
+    cation: str | None = Field(description="Doping cation with its charge, such as Ti3+; None without.")
+    cation_element: str | None = Field(description="Element of the doping cation.")
+    cation_site: str | None = Field(description="Wyckoff labels of its sites, such as 1a or 1a+2d.")
+    cation_count: int = Field(description="Doping cations in the supercell.")
+    anion: str | None = Field(description="Doping anion with its charge, such as F-; None without.")
+    anion_element: str | None = Field(description="Element of the doping anion.")
+    anion_site: str | None = Field(description="Wyckoff labels of its sites.")
+    anion_count: int = Field(description="Doping anions in the supercell.")
+    supercell: tuple[int, int, int] = Field(description="Repeats of the host's unit cell.")
+    cation_axis: str = Field(
+        description="Cation axis of the heatmap: the dopant, the host's own if only anions are doped, pristine."
+    )
+    column: str = Field(description="The grid axes other than the cation, as the heatmap labels them.")
+    formula: str = Field(description="Formula of the supercell.")
+    extra_mobile: int = Field(description="Mobile ions added (negative: removed) for charge neutrality.")
+    arrangements: str = Field(description="Number of arrangements, symmetry not used (a string: it can be huge).")
+
+
+class StageRecord(Document):
+    """Where a finished stage's document is."""
+
+    uuid: str = Field(description="jobflow UUID of the task document.")
+    index: int = Field(description="jobflow index of the task document.")
+    completed_at: str = Field(description="When the job ended, ISO 8601.")
+
+
+class CandidateDoc(PlannedCandidate):
+    """One candidate with all that is known of it; numbers of stages not run yet are None."""
+
+    cost_usd_per_kg: float | None = Field(description="Raw-material cost by mass fractions, in $/kg.")
+    ordered_by: str | None = Field(default=None, description="What decided the arrangement.")
+    order_exhaustive: bool | None = Field(default=None, description="Whether every orbit was compared.")
+    order_margin_ev: float | None = Field(default=None, description="Runner-up above the chosen one, eV a cell.")
+    anions_at_dopant: int | None = Field(default=None, description="Isovalent anions bound to the dopant.")
+    energy_per_atom_ev: float | None = Field(default=None, description="Relaxed energy, in eV per atom.")
+    max_force_ev_per_angstrom: float | None = Field(default=None, description="After relaxation, in eV/Å.")
+    volume_change: float | None = Field(default=None, description="Relaxed over starting volume, minus 1.")
+    relax_corrections: int | None = Field(default=None, description="Errors that custodian mended.")
+    barrier_1d: float | None = Field(default=None, description="BVSE barrier, one direction, in eV; +inf: none.")
+    barrier_2d: float | None = Field(default=None, description="BVSE barrier, two directions, in eV.")
+    barrier_3d: float | None = Field(default=None, description="BVSE barrier, three directions, in eV.")
+    engines: dict[str, str] = Field(default_factory=dict, description="Engine and version by stage.")
+    stages: dict[str, StageRecord] = Field(default_factory=dict, description="Finished stages.")
+    built_from: list[str] = Field(default_factory=list, description="What the summary was built from.")

@@ -1,0 +1,79 @@
+"""The FireWorks LaunchPad of a database, and what its fireworks say of a campaign."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fireworks import LaunchPad
+
+from lzc_flows.database.stores import Database
+from lzc_flows.settings import get_settings
+
+ACTIVE_STATES = ("WAITING", "READY", "RESERVED", "RUNNING")
+"""States of a firework that will still do something by itself."""
+
+
+@dataclass(frozen=True)
+class StageState:
+    """One firework of a candidate's stage."""
+
+    fw_id: int
+    key: str
+    stage: str
+    state: str
+
+
+def open_launchpad(database: Database) -> LaunchPad:
+    """Return the LaunchPad that lives in `database`, made ready on its first use.
+
+    Nothing of an existing LaunchPad is ever cleared.
+    """
+    timeout_ms = int(1000 * get_settings().mongo_timeout_s)
+    launchpad = LaunchPad(
+        host=database.uri.get_secret_value(),
+        name=database.name,
+        uri_mode=True,
+        strm_lvl="CRITICAL",
+        user_indices=["spec.key"],
+        mongoclient_kwargs={"serverSelectionTimeoutMS": timeout_ms},
+    )
+    if launchpad.fw_id_assigner.find_one({}) is None:
+        # max_reset_wo_password=0: FireWorks itself refuses if there is any workflow
+        launchpad.reset("", require_password=False, max_reset_wo_password=0)
+    return launchpad
+
+
+def stage_states(launchpad: LaunchPad, keys: set[str]) -> Iterator[StageState]:
+    """Yield the fireworks of these candidates."""
+    fields = {"_id": False, "fw_id": True, "state": True, "spec.key": True, "spec.stage": True}
+    for firework in launchpad.fireworks.find({"spec.key": {"$exists": True}}, fields):
+        spec = firework["spec"]
+        if spec["key"] in keys:
+            yield StageState(firework["fw_id"], spec["key"], spec["stage"], firework["state"])
+
+
+def add_workflows(launchpad: LaunchPad, workflows: list) -> None:
+    """Add workflows in bulk; FireWorks' own progress bar is kept off the terminal."""
+    if workflows:
+        with contextlib.redirect_stderr(io.StringIO()):
+            launchpad.bulk_add_wfs(workflows)
+
+
+def last_launch(launchpad: LaunchPad, launch_ids: list[int]) -> dict[str, Any] | None:
+    """Return the newest of these launches; None if there is none."""
+    return launchpad.launches.find_one({"launch_id": {"$in": launch_ids}}, sort=[("launch_id", -1)])
+
+
+def running_directories(launchpad: LaunchPad, keys: set[str]) -> Iterator[tuple[StageState, Path]]:
+    """Yield the running fireworks of these candidates with their launch directories."""
+    fields = {"fw_id": True, "state": True, "launches": True, "spec.key": True, "spec.stage": True}
+    for firework in launchpad.fireworks.find({"state": "RUNNING"}, fields):
+        spec, launch = firework["spec"], last_launch(launchpad, firework["launches"])
+        if spec.get("key") in keys and launch is not None:
+            state = StageState(firework["fw_id"], spec["key"], spec["stage"], firework["state"])
+            yield state, Path(launch["launch_dir"])

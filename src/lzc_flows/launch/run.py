@@ -1,0 +1,106 @@
+"""A campaign on one machine: submit, work, advance, rank."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fireworks import LaunchPad
+
+from lzc_flows.database.queries import planned_keys
+from lzc_flows.database.stores import TASKS, Database
+from lzc_flows.documents.ranking import RankingDoc
+from lzc_flows.errors import CalculationError
+from lzc_flows.flows.candidate import Campaign
+from lzc_flows.jobs.rank import RankMaker, rank_campaign
+from lzc_flows.launch.progress import CampaignProgress
+from lzc_flows.launch.status import CampaignStatus, campaign_status
+from lzc_flows.launch.submit import advance, queue_job, submit
+from lzc_flows.launch.worker import WorkerPool, recover_lost, run_ranking
+
+POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A campaign and where it runs."""
+
+    campaign: Campaign
+    database: Database
+    launchpad: LaunchPad
+    folder: Path
+    workers: int
+
+    @property
+    def name(self) -> str:
+        """Name of the campaign."""
+        return self.campaign.spec.name
+
+    def status(self) -> CampaignStatus:
+        """Return where the campaign stands."""
+        return campaign_status(self.database, self.launchpad, self.name)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left."""
+
+    status: CampaignStatus
+    ranking: RankingDoc
+
+
+def run_campaign(setting: Setting) -> Outcome:
+    """Submit, work and advance until nothing is left to do, then rank.
+
+    Raises
+    ------
+    CalculationError
+        All workers died, or the ranking job failed.
+    """
+    submit(setting.campaign, setting.database, setting.launchpad)
+    status = _work_until_idle(setting, advance)
+    return Outcome(status, _rank(setting))
+
+
+def work_off(setting: Setting) -> CampaignStatus:
+    """Run what is queued until nothing is left; queue nothing."""
+    return _work_until_idle(setting, lambda *_: 0)
+
+
+def _work_until_idle(setting: Setting, queue_more: Callable[[Campaign, Database, LaunchPad], int]) -> CampaignStatus:
+    keys = planned_keys(setting.database, setting.name)
+    recover_lost(setting.launchpad, keys)
+    status = setting.status()
+    if not status.active:
+        return status
+    pool = WorkerPool(setting.name, setting.folder, setting.workers)
+    with pool, CampaignProgress(setting.launchpad, keys) as progress:
+        while status.active:
+            progress.show(status)
+            if not pool.alive:
+                raise CalculationError(f"all workers ended early: see {setting.folder / 'workers'}")
+            time.sleep(POLL_S)
+            queue_more(setting.campaign, setting.database, setting.launchpad)
+            status = setting.status()
+        progress.show(status)
+    return status
+
+
+def _rank(setting: Setting) -> RankingDoc:
+    """Return the ranking; its job runs unless one has seen the same candidates and settings."""
+    spec = setting.campaign.spec.ranking
+    wanted = rank_campaign(setting.database, setting.name, spec).fingerprint
+    tasks = setting.database.collection(TASKS)
+    seen = {"metadata.stage": "rank", "metadata.campaign": setting.name, "output.fingerprint": wanted}
+    found = tasks.find_one(seen)
+    if found is None:
+        job = RankMaker(ranking=spec).make(setting.name)
+        job.update_metadata({"stage": "rank", "campaign": setting.name})
+        queue_job(setting.launchpad, job)
+        run_ranking(setting.database, setting.launchpad, setting.name, setting.folder)
+        found = tasks.find_one(seen)
+    if found is None:
+        raise CalculationError(f"the ranking job of {setting.name!r} failed: see {setting.folder / 'launches'}")
+    return RankingDoc.from_stored(found["output"])
