@@ -1,8 +1,8 @@
 """Energies, forces and stresses of small crystals from CP2K with PBE: the judge of `engine_forces.py`.
 
-Gaussian basis DZVP-MOLOPT-SR-GTH (VandeVondele and Hutter, J. Chem. Phys. 127, 114105, 2007), GTH
-pseudopotentials for PBE (Goedecker et al., Phys. Rev. B 54, 1703, 1996), closed shells, no dispersion correction,
-as the source has none. The stress is analytical, at a fixed density grid.
+MOLOPT Gaussian bases (VandeVondele and Hutter, J. Chem. Phys. 127, 114105, 2007), GTH pseudopotentials for PBE
+(Goedecker et al., Phys. Rev. B 54, 1703, 1996), closed shells, no dispersion correction, as the source has none.
+The stress is analytical, at a fixed density grid.
 """
 
 from __future__ import annotations
@@ -29,15 +29,23 @@ DATA_FILE = Path(__file__).parent / "data" / "cp2k_pbe_forces.json"
 VALENCE = {"Li": 3, "F": 7, "Al": 3, "P": 5, "Cl": 7, "Zr": 12}
 """Electrons outside the pseudopotential's core: the q of its name."""
 
+FILES = {
+    "TZVP-MOLOPT-PBE-GTH": ("BASIS_MOLOPT_UZH", "POTENTIAL_UZH"),
+    "DZVP-MOLOPT-SR-GTH": ("BASIS_MOLOPT", "GTH_POTENTIALS"),
+}
+"""The files of each basis and of the pseudopotentials it was made for; CP2K ships both."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """What differs between calculations of one structure."""
 
+    basis: str = "TZVP-MOLOPT-PBE-GTH"
+    """A key of `FILES`."""
+    kpoints: tuple[int, int, int] = (2, 2, 2)
+    """Monkhorst–Pack mesh, the source's (section 1.7); 1, 1, 1 is Γ."""
     cutoff_ry: int = 350
     """Plane-wave cutoff of the density, in Ry."""
-    kpoints: tuple[int, int, int] = (1, 1, 1)
-    """Monkhorst–Pack mesh; 1, 1, 1 is Γ."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Calculation:
     @classmethod
     def from_dict(cls, row: dict) -> Calculation:
         """Return the calculation that `as_dict` wrote."""
-        settings = Settings(row["settings"]["cutoff_ry"], tuple(row["settings"]["kpoints"]))
+        settings = Settings(**{**row["settings"], "kpoints": tuple(row["settings"]["kpoints"])})
         return cls(
             row["name"],
             settings,
@@ -165,11 +173,12 @@ def cp2k_input(structure: Structure, settings: Settings) -> str:
     )
     kinds = "\n".join(
         f"    &KIND {element}\n"
-        f"      BASIS_SET DZVP-MOLOPT-SR-GTH-q{VALENCE[element]}\n"
+        f"      BASIS_SET {settings.basis}-q{VALENCE[element]}\n"
         f"      POTENTIAL GTH-PBE-q{VALENCE[element]}\n"
         "    &END KIND"
         for element in sorted({site.specie.symbol for site in structure})
     )
+    basis_file, potential_file = FILES[settings.basis]
     mesh = " ".join(str(n) for n in settings.kpoints)
     kpoints = (
         "" if mesh == "1 1 1" else f"    &KPOINTS\n      SCHEME MONKHORST-PACK {mesh}\n    &END KPOINTS\n"
@@ -188,8 +197,8 @@ def cp2k_input(structure: Structure, settings: Settings) -> str:
     &END STRESS_TENSOR
   &END PRINT
   &DFT
-    BASIS_SET_FILE_NAME BASIS_MOLOPT
-    POTENTIAL_FILE_NAME GTH_POTENTIALS
+    BASIS_SET_FILE_NAME {basis_file}
+    POTENTIAL_FILE_NAME {potential_file}
     &MGRID
       CUTOFF {settings.cutoff_ry}
       REL_CUTOFF 50

@@ -57,10 +57,9 @@ def test_start_status_stop(lzc: Lzc, tmp_path: Path) -> None:
     assert psutil.pid_exists(started["pid"])  # outlives the command that started it
     assert started["uri"] == f"mongodb://127.0.0.1:{started['port']}"
     assert started["data_dir"] == str(tmp_path / "campaigns" / "db" / "data")
-    assert document(lzc("db", "start", "--json")) == started
 
     with MongoClient(started["uri"]) as client:
-        client.screening.tasks.insert_many([{"stage": "relax"}] * 0 + [{"n": n} for n in range(3)])
+        client.screening.tasks.insert_many([{"n": n} for n in range(3)])
         client.screening.candidates.insert_one({"n": 1})
         client.other.things.insert_one({"n": 1})
     status = document(lzc("db", "status", "--json", LZC_MONGO_DATABASE="screening"))
@@ -87,12 +86,11 @@ def test_a_server_of_ones_own_is_used_but_neither_started_nor_stopped(lzc: Lzc, 
         **{"running": True, "uri": server["uri"], "embedded": False, "collections": {}},
         **place,
     }
-    for verb in ("stop", "start"):
-        result = lzc("db", verb, "--json", **elsewhere)
-        assert result.returncode == 2
-        assert result.stdout == ""
-        assert f"cannot {verb} the external MongoDB server at {server['uri']}:" in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+    result = lzc("db", "stop", "--json", **elsewhere)
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert f"cannot stop the external MongoDB server at {server['uri']}:" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
     assert psutil.pid_exists(server["pid"])
     assert not (tmp_path / "elsewhere").exists()
 

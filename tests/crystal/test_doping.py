@@ -5,7 +5,7 @@ from math import factorial
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -120,7 +120,8 @@ def test_cells_are_neutral_and_counted_or_refused(combination: Combination) -> N
     extra = cation.count * (4 - charge_of(cation.ion)) if cation else 0
     extra -= anion.count * (charge_of(anion.ion) + 1) if anion else 0
     if not -6 * size <= extra <= 9 * size:
-        with pytest.raises(InputError, match=r"cannot be compensated by Li\+"):
+        message = rf"^{re.escape(combination.slug)}: .* cannot be compensated by Li\+: .* {9 * size} vacant sites"
+        with pytest.raises(InputError, match=message):
             doped_cell(frame, combination)
         return
     cell = doped_cell(frame, combination)
@@ -259,17 +260,6 @@ def test_impossible_combinations(parts: dict[str, Substitution], message: str) -
     with pytest.raises(InputError) as refusal:
         cell_of(**parts)
     assert str(refusal.value) == message
-
-
-@given(combinations())
-def test_refusals_are_one_line(combination: Combination) -> None:
-    try:
-        doped_cell(HostFrame(ideal_host(), combination.supercell), combination)
-    except InputError as refusal:
-        assert "\n" not in str(refusal)
-        assert combination.slug in str(refusal)
-    else:
-        assume(False)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,13 @@ def test_one_server_answers_on_the_loopback_interface_until_it_is_stopped(campai
     server = start_server(campaigns)
     with MongoClient(server.uri, serverSelectionTimeoutMS=1000) as client:
         client.there.things.insert_one({"_id": 1})
-    assert find_server(campaigns) == start_server(campaigns) == server
+    assert start_server(campaigns) == server
+    durations = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        assert find_server(campaigns) == server
+        durations.append(time.perf_counter() - begin)
+    assert min(durations) < 0.05  # s
     assert server.data_dir == campaigns / "db" / "data"
 
     process = psutil.Process(server.pid)
@@ -118,16 +124,6 @@ def test_one_server_answers_on_the_loopback_interface_until_it_is_stopped(campai
 
     again = start_server(campaigns)
     assert collection_counts(SecretStr(again.uri), "there", 5.0) == {"things": 1}
-
-
-def test_finding_takes_less_than_50_ms(campaigns: Path) -> None:
-    start_server(campaigns)
-    durations = []
-    for _ in range(5):
-        begin = time.perf_counter()
-        assert find_server(campaigns) is not None
-        durations.append(time.perf_counter() - begin)
-    assert min(durations) < 0.05
 
 
 def test_nothing_to_stop_makes_no_folder(campaigns: Path) -> None:
@@ -245,14 +241,11 @@ def test_a_running_client_finds_the_server_again_after_a_crash(campaigns: Path) 
         client.there.things.insert_one({"_id": 1})
         kill(server)
         again = start_server(campaigns)
-        assert (again.pid, again.port) == (replace(again, pid=again.pid).pid, server.port)
+        assert again == replace(server, pid=again.pid)
         assert again.pid != server.pid
         assert client.there.things.find_one({"_id": 1}) == {"_id": 1}
 
-
-def test_another_port_is_taken_when_the_one_of_before_is_in_use(campaigns: Path) -> None:
-    server = start_server(campaigns)
-    kill(server)
+    kill(again)  # and when someone else has taken the port of before:
     with socket.create_server(("127.0.0.1", server.port)):
         assert start_server(campaigns).port != server.port
 
@@ -328,11 +321,8 @@ def guarded(campaigns: Path) -> Iterator[ServerInfo]:
     kill(server)
     with (campaigns / "guarded.log").open("wb") as log:
         process = subprocess.Popen([*command, "--auth"], stdout=log, stderr=log)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with MongoClient(server.uri, serverSelectionTimeoutMS=20000) as client:
-            if client.admin.command("ping")["ok"] == 1:
-                break
+    with MongoClient(server.uri, serverSelectionTimeoutMS=20000) as client:
+        client.admin.command("ping")
     yield replace(server, pid=process.pid)
     process.kill()
     process.wait()
@@ -341,25 +331,31 @@ def guarded(campaigns: Path) -> Iterator[ServerInfo]:
 def test_users_and_passwords(guarded: ServerInfo, campaigns: Path, set_environment: pytest.MonkeyPatch) -> None:
     host = f"127.0.0.1:{guarded.port}"
 
-    def answer(user: str) -> str:
-        set_environment.setenv("LZC_MONGO_URI", f"mongodb://{user}{host}/?appName=lzc")
+    def point_at(user: str) -> str:
+        uri = f"mongodb://{user}{host}/?appName=lzc"
+        set_environment.setenv("LZC_MONGO_URI", uri)
         get_settings.cache_clear()
-        begin = time.monotonic()
-        try:
-            return mongo_uri().get_secret_value()
-        except InputError as error:
-            assert error.__suppress_context__  # the driver's own message stays out of a traceback
-            return str(error)
-        finally:
-            assert time.monotonic() - begin < 2.0
+        return uri
 
-    right = f"curie:{quote_plus(PASSWORD)}@"
-    assert answer(right) == f"mongodb://{right}{host}/?appName=lzc"
+    def refusal(user: str) -> str:
+        point_at(user)
+        begin = time.monotonic()
+        with pytest.raises(InputError) as caught:
+            mongo_uri()
+        assert time.monotonic() - begin < 2.0
+        # one exception, not chained to the driver's own with its details
+        assert caught.value.__cause__ is None
+        assert caught.value.__suppress_context__
+        assert "Wr0ng" not in str(caught.value)
+        return str(caught.value)
+
+    right = point_at(f"curie:{quote_plus(PASSWORD)}@")
+    assert mongo_uri().get_secret_value() == right
     assert repr(mongo_uri()) == "SecretStr('**********')"
-    refused = f"the MongoDB server at mongodb://{host} refuses the user name or password of LZC_MONGO_URI"
-    assert answer("curie:Wr0ng@") == refused
-    assert answer("pierre:Wr0ng@") == refused
-    assert answer("") == (
+    wrong = f"the MongoDB server at mongodb://{host} refuses the user name or password of LZC_MONGO_URI"
+    assert refusal("curie:Wr0ng@") == wrong
+    assert refusal("pierre:Wr0ng@") == wrong
+    assert refusal("") == (
         f"the MongoDB server at mongodb://{host} wants a user with access to the database: "
         "put a user name and password into LZC_MONGO_URI"
     )
@@ -398,7 +394,7 @@ def test_a_server_that_does_not_answer_is_waited_for_as_long_as_set(
         "mongodb://curie:Sesame@host:99999",
         "mongodb://",
         "mongodb://host/?authMechanism=Sesame",
-        "mongodb+srv://curie:Sesame@host",
+        "mongodb://curie:Sesame@host/?authSorce=admin",
     ],
 )
 def test_a_malformed_uri_is_one_line_without_secrets(uri: str, set_environment: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Campaigns: `lzc submit | advance | work | run | status | query | rank`."""
+"""Campaigns: `lzc submit | advance | work | run | status | recover | query | rank`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the campaign commands to `app`."""
-    for command in (submit, advance, work, run, status, query, rank):
+    for command in (submit, advance, work, run, status, recover, query, rank):
         app.command(command.__name__)(command)
 
 
@@ -86,6 +86,20 @@ def status(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
         emit_json(asdict(found))
     else:
         _print_status(found)
+
+
+def recover(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
+    """Put CAMPAIGN's failed jobs, and those of dead workers on this machine, back into the queue."""
+    from lzc_flows.database.queries import planned_keys
+    from lzc_flows.launch.recover import recover_failed, recover_lost
+
+    session = Session(campaign)
+    keys = planned_keys(session.database, session.name)
+    lost, failed = recover_lost(session.launchpad, keys), recover_failed(session.launchpad, keys)
+    if json_output:
+        emit_json({"campaign": session.name, "lost": len(lost), "failed": len(failed)})
+    else:
+        stdout.print(f"{session.name}: {len(lost)} lost and {len(failed)} failed jobs queued again")
 
 
 def query(

@@ -32,7 +32,7 @@ def with_charges(structure: Structure, given: list[str], where: str) -> Structur
         return charged
     charged.remove_oxidation_states()
     guesses = charged.composition.add_charges_from_oxi_state_guesses(max_sites=-1)
-    states = {species.element.symbol: species.oxi_state for species in guesses}
+    states = {species.element.symbol: float(getattr(species, "oxi_state", None) or 0) for species in guesses}
     if not all(states.values()):
         raise InputError(f"{where}: no oxidation states in the file and no neutral guess: state them with --charge")
     charged.add_oxidation_state_by_element(states)

@@ -7,6 +7,7 @@ together. Supercells keep the labels of the unit cell.
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,7 +190,9 @@ def read_structure(path: Path) -> Structure:
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
-        return Structure.from_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pymatgen tells of every coordinate that it rounds to 1/3
+            return Structure.from_file(path)
     except Exception as error:
         raise InputError(f"{path}: not a readable crystal structure ({reason_of(error)})") from None
 

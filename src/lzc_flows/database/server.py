@@ -203,23 +203,26 @@ def _connected(uri: SecretStr, timeout_s: float) -> Iterator[MongoClient]:
     plain = uri.get_secret_value()
     where = redacted(plain)
     silence = InputError(f"no MongoDB server answers at {where}: {_advice()}")
+    malformed = InputError(
+        f"LZC_MONGO_URI ({where}) is not a MongoDB URI: allowed is mongodb://user:password@host:27017/?options, "
+        "with options that PyMongo knows and special characters percent-escaped"
+    )
+    if "://" not in where:
+        raise malformed  # the driver would take any word for the name of a host
     milliseconds = max(1, int(timeout_s * 1000))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the driver's warnings quote values of options
+            warnings.simplefilter("error", UserWarning)  # so it reports options that it does not know
             client: MongoClient = MongoClient(
                 plain,
                 serverSelectionTimeoutMS=milliseconds,
                 connectTimeoutMS=milliseconds,
                 socketTimeoutMS=milliseconds,
             )
-    except (ConfigurationError, ValueError, TypeError) as error:
-        if plain.startswith("mongodb+srv://") and not isinstance(error, InvalidURI):
+    except (ConfigurationError, ValueError, TypeError, UserWarning) as error:
+        if plain.startswith("mongodb+srv://") and not isinstance(error, InvalidURI | UserWarning):
             raise silence from None  # its name could not be looked up
-        raise InputError(
-            f"LZC_MONGO_URI ({where}) is not a MongoDB URI: allowed is "
-            "mongodb://user:password@host:27017/?options, with special characters percent-escaped"
-        ) from None
+        raise malformed from None
     with client:
         try:
             yield client

@@ -33,7 +33,7 @@ class _PrivateMongoStore(MongoStore):
 
     @property
     def name(self) -> str:
-        return f"{redacted(self.uri)}/{self.database}/{self.collection_name}"
+        return f"{redacted(self.uri or '')}/{self.database}/{self.collection_name}"
 
 
 class _PrivateGridFSStore(GridFSStore):
@@ -41,7 +41,7 @@ class _PrivateGridFSStore(GridFSStore):
 
     @property
     def name(self) -> str:
-        return f"{redacted(self.uri)}/{self.database}/{self.collection_name}"
+        return f"{redacted(self.uri or '')}/{self.database}/{self.collection_name}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,10 @@ from lzc_flows.documents.protocols import RelaxProtocol
 class Engine(Protocol):
     """What computes energies and forces."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What campaigns call it."""
+        ...
 
     def stamp(self) -> EngineStamp:
         """Return name and version: all that changes the numbers.

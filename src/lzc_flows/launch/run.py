@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,15 +13,19 @@ from fireworks import LaunchPad
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import TASKS, Database
 from lzc_flows.documents.ranking import RankingDoc
-from lzc_flows.errors import CalculationError
+from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.jobs.rank import RankMaker, rank_campaign
 from lzc_flows.launch.progress import CampaignProgress
+from lzc_flows.launch.recover import recover_lost
 from lzc_flows.launch.status import CampaignStatus, campaign_status
 from lzc_flows.launch.submit import advance, queue_job, submit
-from lzc_flows.launch.worker import WorkerPool, recover_lost, run_ranking
+from lzc_flows.launch.worker import WorkerPool, run_ranking
 
 POLL_S = 1.0
+
+LEAST_FREE_BYTES = 200 * 2**20
+"""About what a hundred candidates leave: server files, launch directories, report."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ def run_campaign(setting: Setting) -> Outcome:
     CalculationError
         All workers died, or the ranking job failed.
     """
+    check_disk(setting.folder)
     submit(setting.campaign, setting.database, setting.launchpad)
     status = _work_until_idle(setting, advance)
     return Outcome(status, _rank(setting))
@@ -66,7 +72,23 @@ def run_campaign(setting: Setting) -> Outcome:
 
 def work_off(setting: Setting) -> CampaignStatus:
     """Run what is queued until nothing is left; queue nothing."""
+    check_disk(setting.folder)
     return _work_until_idle(setting, lambda *_: 0)
+
+
+def check_disk(folder: Path) -> None:
+    """Refuse to start where the disk is nearly full.
+
+    Raises
+    ------
+    InputError
+        Less than `LEAST_FREE_BYTES` are free where `folder` is or will be.
+    """
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    if free < LEAST_FREE_BYTES:
+        needed = LEAST_FREE_BYTES // 2**20
+        raise InputError(f"disk full: {free // 2**20} MiB free at {folder}, at least {needed} MiB are needed")
 
 
 def _work_until_idle(setting: Setting, queue_more: Callable[[Campaign, Database, LaunchPad], int]) -> CampaignStatus:

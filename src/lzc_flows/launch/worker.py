@@ -23,7 +23,7 @@ from jobflow import SETTINGS
 
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import Database, connect
-from lzc_flows.launch.launchpad import last_launch, open_launchpad
+from lzc_flows.launch.launchpad import open_launchpad
 
 IDLE_S = 0.5
 """How long a worker waits before it looks for work again."""
@@ -121,28 +121,6 @@ def ready_ids(launchpad: LaunchPad, keys: set[str]) -> list[int]:
     """Return the ids of these candidates' fireworks that are ready, first queued first."""
     found = launchpad.fireworks.find({"state": "READY"}, {"fw_id": True, "spec.key": True, "_id": False})
     return sorted(entry["fw_id"] for entry in found if entry["spec"].get("key") in keys)
-
-
-def recover_lost(launchpad: LaunchPad, keys: set[str]) -> list[int]:
-    """Put fireworks of dead workers on this host back into the queue; return their ids."""
-    lost = []
-    query = {"state": {"$in": ["RUNNING", "RESERVED"]}}
-    for firework in launchpad.fireworks.find(query, {"fw_id": True, "launches": True, "spec.key": True}):
-        if firework["spec"].get("key") not in keys:
-            continue
-        launch = last_launch(launchpad, firework["launches"])
-        worker = WorkerName.parse(launch["fworker"]["name"]) if launch else None
-        # killed between reservation and launch: no launch names a worker, and nothing else reserves here
-        if launch is None or (worker is not None and worker.is_dead()):
-            _release(launchpad, firework["fw_id"])
-            lost.append(firework["fw_id"])
-    return lost
-
-
-def _release(launchpad: LaunchPad, fw_id: int) -> None:
-    # a worker killed while it held the workflow's lock would stall everyone for FireWorks' 5 minutes
-    launchpad.workflows.update_one({"nodes": fw_id}, {"$unset": {"locked": True}})
-    launchpad.rerun_fw(fw_id)
 
 
 def work(database: Database, campaign: str, folder: Path, place: tuple[int, int]) -> None:

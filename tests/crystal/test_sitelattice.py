@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from functools import cache
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.analysis.ewald import EwaldSummation
+from pymatgen.core import Lattice, PeriodicSite, Structure
+
+from lzc_flows.crystal.host import WYCKOFF, Host, ideal_host
+from lzc_flows.crystal.ions import VACANT, charge_of
+from lzc_flows.crystal.sitelattice import SiteLattice
+
+# operations of the supercell's space group: those of P-3m1 (12) that keep the supercell, times its unit cells
+OPERATIONS = {(1, 1, 1): 12, (2, 2, 1): 12 * 4, (1, 1, 2): 12 * 2, (2, 1, 1): 4 * 2, (1, 2, 1): 4 * 2}
+supercells = pytest.mark.parametrize("repeats", OPERATIONS)
+
+
+@cache
+def lattice_of(repeats: tuple[int, int, int]) -> SiteLattice:
+    return SiteLattice(ideal_host(), repeats)
+
+
+# ---- sites ----
+
+
+@supercells
+def test_sites_are_the_occupied_then_the_vacant(repeats: tuple[int, int, int]) -> None:
+    sites, size = lattice_of(repeats), prod(repeats)
+    assert sites.n_occupied == 27 * size
+    assert sites.vacant == tuple(range(27 * size, 36 * size))
+    assert {sites.ions[i] for i in sites.vacant} == {VACANT}
+    assert {str(sites.labels[i]) for i in sites.vacant} == {"1b", "2d'", "6g"}
+    assert len(sites.mobile) == 6 * size
+    assert {str(sites.labels[i]) for i in sites.mobile} == {"6h"}
+    assert sites.charges.sum() == 0
+
+
+def test_with_labels_never_returns_vacant_sites() -> None:
+    sites = lattice_of((2, 2, 1))
+    assert len(sites.with_labels(("1a", "2d"))) == 12
+    assert len(sites.with_labels(("6i",))) == 72
+    assert sites.with_labels(("1b",)) == ()
+
+
+def test_decorated_host_is_the_host() -> None:
+    sites = lattice_of((2, 2, 1))
+    structure = sites.decorated(list(sites.ions))
+    assert structure == sites.cell.structure
+    assert structure.site_properties[WYCKOFF] == sites.cell.structure.site_properties[WYCKOFF]
+
+
+# ---- the group ----
+
+
+@supercells
+def test_permutations_are_a_group_of_the_right_order(repeats: tuple[int, int, int]) -> None:
+    group = lattice_of(repeats).permutations
+    assert group.shape == (OPERATIONS[repeats], 36 * prod(repeats))
+    members = {row.tobytes() for row in group}
+    assert len(members) == len(group)
+    identity = np.arange(group.shape[1], dtype=group.dtype)
+    assert identity.tobytes() in members
+    for first in group:
+        assert sorted(first) == list(identity)
+        assert np.argsort(first).astype(group.dtype).tobytes() in members
+        assert all(first[second].tobytes() in members for second in group)
+
+
+@supercells
+def test_permutations_keep_labels_and_distances(repeats: tuple[int, int, int]) -> None:
+    sites = lattice_of(repeats)
+    distances = sites.structure.distance_matrix
+    for operation in sites.permutations:
+        assert (sites.labels[operation] == sites.labels).all()
+        assert np.abs(distances[np.ix_(operation, operation)] - distances).max() < 1e-6
+
+
+def test_orbits_of_the_group_are_the_wyckoff_orbits() -> None:
+    """Three Cl orbits share the label 6i; every other label is one orbit, in the supercell as well."""
+    sites = lattice_of((2, 2, 1))
+    orbits = {tuple(sorted(set(map(int, column)))) for column in sites.permutations.T}
+    sizes = sorted((str(sites.labels[orbit[0]]), len(orbit)) for orbit in orbits)
+    assert sizes == sorted([("1a", 4), ("1b", 4), ("2d", 8), ("2d'", 8), ("6g", 24), ("6h", 24)] + [("6i", 24)] * 3)
+
+
+def test_permutations_tell_ions_of_one_label_apart() -> None:
+    """Li and Na on equivalent points under one label, as a user's label map may have it."""
+    cubic = Lattice.cubic(5)
+    points = [(0, 0, 0), (0.5, 0.5, 0.5), (0.5, 0, 0), (0.5, 0.5, 0)]
+    ions = ["Li+", "Na+", "Cl-", "Cl-"]
+    structure = Structure(cubic, ions, points, site_properties={WYCKOFF: ["1a", "1a", "1b", "1b"]})
+    vacant = (PeriodicSite("Li+", (0, 0, 0.5), cubic, properties={WYCKOFF: "1b"}),)
+    sites = SiteLattice(Host("mixed", structure, vacant), (1, 1, 1))
+    for operation in sites.permutations:
+        assert [sites.ions[i] for i in operation] == list(sites.ions)
+
+
+# ---- electrostatics ----
+
+
+@supercells
+def test_ewald_matrix_has_the_symmetry_of_the_cell(repeats: tuple[int, int, int]) -> None:
+    sites = lattice_of(repeats)
+    matrix = sites.ewald_ev
+    assert np.abs(matrix - matrix.T).max() < 1e-12
+    for operation in sites.permutations:
+        assert np.abs(matrix[np.ix_(operation, operation)] - matrix).max() < 1e-8
+
+
+# dopants and how many of each, by sublattice; lithium added to or taken from the cell makes it neutral
+@pytest.mark.parametrize(
+    ("repeats", "dopants"),
+    [
+        ((2, 2, 1), {("1a", "2d"): ("Ti3+", 1), ("6i",): ("F-", 3)}),
+        ((2, 2, 1), {("1a", "2d"): ("Mg2+", 2), ("6i",): ("O2-", 2)}),
+        ((2, 2, 1), {("2d",): ("Nb5+", 3)}),
+        ((2, 1, 1), {("1a",): ("W6+", 1), ("6i",): ("S2-", 1)}),
+        ((1, 1, 1), {("6h",): ("Mg2+", 2)}),
+        ((1, 1, 2), {}),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_quadratic_form_is_the_ewald_sum_of_the_structure(
+    repeats: tuple[int, int, int], dopants: dict[tuple[str, ...], tuple[str, int]], seed: int
+) -> None:
+    sites, random = lattice_of(repeats), np.random.default_rng(seed)
+    ions = list(sites.ions)
+    for labels, (ion, count) in dopants.items():
+        for site in random.choice(sites.with_labels(labels), count, replace=False):
+            ions[site] = ion
+    excess = sum(charge_of(ion) for ion in ions)
+    places = [i for i, ion in enumerate(ions) if ion == "Li+"] if excess > 0 else list(sites.vacant)
+    for site in random.choice(places, abs(excess), replace=False):
+        ions[site] = VACANT if excess > 0 else "Li+"
+    structure = sites.decorated(ions)
+    assert structure.charge == 0
+    energy = sites.electrostatic_ev(np.array([[charge_of(ion) for ion in ions]], dtype=float))
+    assert energy == pytest.approx([EwaldSummation(structure).total_energy], rel=0, abs=1e-6)
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_energies_are_those_of_each_row_and_invariant(seed: int) -> None:
+    sites, random = lattice_of((2, 1, 1)), np.random.default_rng(seed)
+    charges = random.integers(-2, 5, size=(3, len(sites.ions))).astype(float)
+    energies = sites.electrostatic_ev(charges)
+    assert energies == pytest.approx([q @ sites.ewald_ev @ q for q in charges])
+    operation = random.choice(sites.permutations)
+    assert sites.electrostatic_ev(charges[:, operation]) == pytest.approx(energies, rel=0, abs=1e-5)
+
+
+def test_rock_salt_has_its_madelung_constant() -> None:
+    """NaCl: the energy a pair is −1.747565 e²/(4πε0 d), e²/(4πε0) = 14.39964 eV Å."""
+    spacing = 2.82
+    structure = Structure.from_spacegroup(
+        "Fm-3m",
+        Lattice.cubic(2 * spacing),
+        ["Na+", "Cl-"],
+        [(0, 0, 0), (0.5, 0.5, 0.5)],
+        site_properties={WYCKOFF: ["4a", "4b"]},
+    )
+    sites = SiteLattice(Host("halite", structure, mobile="Na+"), (1, 1, 1))
+    pairs = 4 * -1.747565 * 14.39964 / spacing
+    assert sites.electrostatic_ev(sites.charges[None, :])[0] == pytest.approx(pairs, rel=1e-5)
