@@ -70,9 +70,7 @@ def bvlains(structure: Structure, resolution: float, cutoff: float) -> Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--resolution", type=float, default=0.2, help="grid step in Å (default 0.2)")
     parser.add_argument("--cutoff", type=float, default=10.0, help="interaction cutoff in Å (default 10)")
     arguments = parser.parse_args()

@@ -107,9 +107,7 @@ def write_calculations(calculations: Sequence[Calculation], about: dict) -> None
     rows = [calculation.as_dict() for calculation in calculations]
     text = json.dumps({"about": about, "calculations": rows}, indent=1)
     # one row of three numbers a line
-    text = re.sub(
-        r"\[\s+(-?[\d.e-]+),\s+(-?[\d.e-]+),\s+(-?[\d.e-]+)\s+\]", r"[\1, \2, \3]", text, flags=re.ASCII
-    )
+    text = re.sub(r"\[\s+(-?[\d.e-]+),\s+(-?[\d.e-]+),\s+(-?[\d.e-]+)\s+\]", r"[\1, \2, \3]", text, flags=re.ASCII)
     DATA_FILE.parent.mkdir(exist_ok=True)
     partial = DATA_FILE.with_suffix(".partial")
     partial.write_text(text + "\n")
@@ -180,9 +178,7 @@ def cp2k_input(structure: Structure, settings: Settings) -> str:
     )
     basis_file, potential_file = FILES[settings.basis]
     mesh = " ".join(str(n) for n in settings.kpoints)
-    kpoints = (
-        "" if mesh == "1 1 1" else f"    &KPOINTS\n      SCHEME MONKHORST-PACK {mesh}\n    &END KPOINTS\n"
-    )
+    kpoints = "" if mesh == "1 1 1" else f"    &KPOINTS\n      SCHEME MONKHORST-PACK {mesh}\n    &END KPOINTS\n"
     return f"""&GLOBAL
   PROJECT lzc
   RUN_TYPE ENERGY_FORCE

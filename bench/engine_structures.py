@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
 from lzc_flows.crystal.host import WYCKOFF, aimd_host, ideal_host
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.engines.mlip import ENGINES
+from lzc_flows.engines.relax_worker import Relaxed, RelaxRequest, relax_all
 
 SEED = 20250101
 RATTLE_ANGSTROM = 0.05
@@ -43,11 +47,14 @@ def rattled_structures() -> dict[str, Structure]:
 
 def relaxed_structures() -> dict[str, Structure]:
     """Return the ideal host as each engine relaxes it by the campaign's protocol, cell included."""
-    found = {}
-    for name, engine in ENGINES.items():
-        outcome = engine.relax_maker(RelaxProtocol()).run_ase(ideal())
-        found[f"relaxed by {name}"] = _bare(outcome.final_mol_or_struct)
-    return found
+    return {f"relaxed by {name}": _bare(relax(name, [ideal()])[0].structure) for name in ENGINES}
+
+
+def relax(engine: str, structures: list[Structure]) -> list[Relaxed]:
+    """Relax as the campaign's worker does: positions and cell."""
+    with TemporaryDirectory() as folder:
+        RelaxRequest(structures, engine, RelaxProtocol()).write(Path(folder))
+        return relax_all(Path(folder)).relaxed
 
 
 def rattled(structure: Structure, seed: int) -> Structure:

@@ -13,9 +13,7 @@ LZC = Path(sys.executable).with_name("lzc")
 
 def run_lzc(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"COLUMNS": "200"}
-    return subprocess.run(
-        [LZC, *arguments], capture_output=True, text=True, check=False, timeout=60, env=environment
-    )
+    return subprocess.run([LZC, *arguments], capture_output=True, text=True, check=False, timeout=60, env=environment)
 
 
 def test_json_is_one_document_with_these_keys() -> None:

@@ -30,8 +30,7 @@ def lzc(tmp_path: Path) -> Iterator[Lzc]:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if any("secantusd" in word for word in words[:2]) and any(str(tmp_path) in word for word in words):
-            process.kill()
-            process.wait(timeout=10)
+            process.kill()  # not waited for: not our child, and pid 1 may take its time to reap it
 
 
 def document(result: subprocess.CompletedProcess[str]) -> dict:
@@ -72,8 +71,7 @@ def test_start_status_stop(lzc: Lzc, tmp_path: Path) -> None:
     ]
 
     assert document(lzc("db", "stop", "--json")) == {"stopped": True}
-    assert document(lzc("db", "stop", "--json")) == {"stopped": False}
-    assert "not running" in lzc("db", "status").stdout
+    assert "no embedded database server was running" in lzc("db", "stop").stdout
 
 
 def test_a_server_of_ones_own_is_used_but_neither_started_nor_stopped(lzc: Lzc, tmp_path: Path) -> None:

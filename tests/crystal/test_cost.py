@@ -42,9 +42,7 @@ def test_oxychloride_is_not_what_table_11_prints() -> None:
     formula = "Li1.75ZrCl4.75O0.5"
     # by hand, atomic masses Li 6.94, Zr 91.224, Cl 35.45, O 15.999 g/mol and Table 10's prices
     grams = [1.75 * 6.94, 91.224, 4.75 * 35.45, 0.5 * 15.999]
-    dollars = sum(
-        mass * price for mass, price in zip(grams, [62.09, 20.59, 0.082, 0.154], strict=True)
-    ) / sum(grams)
+    dollars = sum(mass * price for mass, price in zip(grams, [62.09, 20.59, 0.082, 0.154], strict=True)) / sum(grams)
     assert dollars == pytest.approx(9.463, rel=1e-3, abs=0)
     assert cost_usd_per_kg(formula) == pytest.approx(dollars, rel=1e-4, abs=0)
     assert cost_usd_per_kg("Li1.5ZrCl5O0.5") == pytest.approx(8.86, rel=1e-3, abs=0)
@@ -70,11 +68,7 @@ def test_mendeleev_still_cites_the_revision_that_we_name() -> None:
     from mendeleev.models import PropertyMetadata
 
     with get_session() as session:
-        row = (
-            session.query(PropertyMetadata)
-            .filter_by(class_name="Element", attribute_name="price_per_kg")
-            .one()
-        )
+        row = session.query(PropertyMetadata).filter_by(class_name="Element", attribute_name="price_per_kg").one()
     assert row.unit == "USD/kg"
     assert row.citation_keys.removeprefix("enwiki:") in element_price("Mg").source
 
@@ -90,9 +84,7 @@ def test_table_10_alone_leaves_mendeleev_unimported() -> None:
 def test_breakdown_adds_up_in_the_order_of_the_formula() -> None:
     breakdown = cost_breakdown("Li2.1Zr0.9Ti0.1Cl5.7F0.3")
     assert [entry.element for entry in breakdown.elements] == ["Li", "Zr", "Ti", "Cl", "F"]
-    assert math.fsum(entry.mass_fraction for entry in breakdown.elements) == pytest.approx(
-        1, rel=1e-12, abs=0
-    )
+    assert math.fsum(entry.mass_fraction for entry in breakdown.elements) == pytest.approx(1, rel=1e-12, abs=0)
     for entry in breakdown.elements:
         share = entry.mass_fraction * entry.price_usd_per_kg
         assert entry.contribution_usd_per_kg == pytest.approx(share, rel=1e-12, abs=0)
@@ -109,11 +101,7 @@ def test_composition_with_oxidation_states() -> None:
     assert cost_usd_per_kg(charged) == pytest.approx(cost_usd_per_kg("Li2ZrCl6"), rel=1e-12, abs=0)
 
 
-@given(
-    amounts=st.dictionaries(
-        st.sampled_from(PRICED), st.floats(0.01, 10).map(lambda x: round(x, 3)), min_size=1
-    )
-)
+@given(amounts=st.dictionaries(st.sampled_from(PRICED), st.floats(0.01, 10).map(lambda x: round(x, 3)), min_size=1))
 def test_cost_lies_between_the_prices_of_its_elements(amounts: dict[str, float]) -> None:
     cost = cost_usd_per_kg("".join(f"{element}{amount:g}" for element, amount in amounts.items()))
     prices = [element_price(element).usd_per_kg for element in amounts]

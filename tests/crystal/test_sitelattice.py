@@ -87,16 +87,17 @@ def test_orbits_of_the_group_are_the_wyckoff_orbits() -> None:
     assert sizes == sorted([("1a", 4), ("1b", 4), ("2d", 8), ("2d'", 8), ("6g", 24), ("6h", 24)] + [("6i", 24)] * 3)
 
 
-def test_permutations_tell_ions_of_one_label_apart() -> None:
-    """Li and Na on equivalent points under one label, as a user's label map may have it."""
-    cubic = Lattice.cubic(5)
-    points = [(0, 0, 0), (0.5, 0.5, 0.5), (0.5, 0, 0), (0.5, 0.5, 0)]
-    ions = ["Li+", "Na+", "Cl-", "Cl-"]
-    structure = Structure(cubic, ions, points, site_properties={WYCKOFF: ["1a", "1a", "1b", "1b"]})
-    vacant = (PeriodicSite("Li+", (0, 0, 0.5), cubic, properties={WYCKOFF: "1b"}),)
-    sites = SiteLattice(Host("mixed", structure, vacant), (1, 1, 1))
-    for operation in sites.permutations:
-        assert [sites.ions[i] for i in operation] == list(sites.ions)
+@pytest.mark.parametrize("centre", ["Na+", VACANT])
+def test_permutations_tell_ions_of_one_label_apart(centre: str) -> None:
+    """Two points that a translation joins, under one label: a label map may have it, the group must not."""
+    cubic, points = Lattice.cubic(5), [(0, 0, 0), (0.5, 0.5, 0.5)]
+    ions = ["Li+", centre] if centre else ["Li+"]
+    labels = {WYCKOFF: ["1a"] * len(ions)}
+    structure = Structure(cubic, ions, points[: len(ions)], site_properties=labels)
+    vacant = () if centre else (PeriodicSite("Li+", points[1], cubic, properties={WYCKOFF: "1a"}),)
+    sites = SiteLattice(Host("bcc", structure, vacant), (1, 1, 1))
+    assert sites.ions == ("Li+", centre)
+    assert sites.permutations.tolist() == [[0, 1]]
 
 
 # ---- electrostatics ----

@@ -22,15 +22,8 @@ from pydantic import SecretStr
 from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
-from lzc_flows.database.server import (
-    ServerInfo,
-    collection_counts,
-    find_server,
-    mongo_uri,
-    redacted,
-    start_server,
-    stop_server,
-)
+from lzc_flows.database.address import collection_counts, mongo_uri, redacted
+from lzc_flows.database.server import ServerInfo, find_server, start_server, stop_server
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.settings import get_settings
 
@@ -52,8 +45,7 @@ def campaigns(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "campaigns"
     yield folder
     for process in daemons(tmp_path):
-        process.kill()
-        process.wait(timeout=10)
+        process.kill()  # not waited for: not our child, and pid 1 may take its time to reap it
 
 
 @pytest.fixture
@@ -213,7 +205,7 @@ def test_kill_9_during_inserts_loses_no_acknowledged_one(campaigns: Path) -> Non
                 acknowledged.append(number)
                 number += 4
 
-    for _ in range(3):
+    for _ in range(2):
         server = start_server(campaigns)
         before = len(acknowledged)
         first = max(acknowledged, default=0) + 1
@@ -232,7 +224,7 @@ def test_kill_9_during_inserts_loses_no_acknowledged_one(campaigns: Path) -> Non
     with MongoClient(start_server(campaigns).uri) as client:
         stored = {document["_id"] for document in client.there.things.find({}, {"_id": 1})}
     assert set(acknowledged) <= stored
-    assert len(stored - set(acknowledged)) <= 3 * 4  # at most what each writer had under way
+    assert len(stored - set(acknowledged)) <= 2 * 4  # at most what each writer had under way
 
 
 def test_a_running_client_finds_the_server_again_after_a_crash(campaigns: Path) -> None:

@@ -17,9 +17,7 @@ barrier = st.floats(0.1, 3).map(lambda value: round(value, 3))
 maybe_barrier = st.one_of(barrier, st.just(math.nan), st.just(math.inf))
 specs = st.builds(
     RankingSpec,
-    performance=st.dictionaries(
-        st.sampled_from(CRITERIA_OF_TABLE[:3]), st.floats(0.1, 10), min_size=1, max_size=3
-    ),
+    performance=st.dictionaries(st.sampled_from(CRITERIA_OF_TABLE[:3]), st.floats(0.1, 10), min_size=1, max_size=3),
     cost_weight=st.sampled_from([0.0, 0.3, 0.5, 1.0]),
     normalisation=st.sampled_from(["min-max", "rank"]),
 )
@@ -33,12 +31,8 @@ def make_table(rows: list[tuple[float, ...]]) -> pd.DataFrame:
     return table
 
 
-tables = st.lists(st.tuples(maybe_barrier, maybe_barrier, maybe_barrier, maybe_barrier), max_size=10).map(
-    make_table
-)
-complete_tables = st.lists(st.tuples(barrier, barrier, barrier, barrier), min_size=2, max_size=8).map(
-    make_table
-)
+tables = st.lists(st.tuples(maybe_barrier, maybe_barrier, maybe_barrier, maybe_barrier), max_size=10).map(make_table)
+complete_tables = st.lists(st.tuples(barrier, barrier, barrier, barrier), min_size=2, max_size=8).map(make_table)
 
 
 def test_four_candidates_by_hand() -> None:
@@ -60,9 +54,7 @@ def test_four_candidates_by_hand() -> None:
     assert ranking["rank_performance"].tolist() == [2, 1, 3, 4]
     assert ranking["rank_performance_cost"].tolist() == [1, 2, 3, pd.NA]
     assert ranking["missing"].tolist() == ["", "", "", "cost_usd_per_kg"]
-    assert ranking["barrier_1d_in_performance"].tolist() == pytest.approx(
-        [0.75, 0.5625, 0, 0], rel=1e-12, abs=0
-    )
+    assert ranking["barrier_1d_in_performance"].tolist() == pytest.approx([0.75, 0.5625, 0, 0], rel=1e-12, abs=0)
     assert ranking["cost_usd_per_kg_in_performance_cost"].tolist()[:3] == pytest.approx(
         [0.2, 0, 0.15], rel=1e-12, abs=0
     )

@@ -149,9 +149,7 @@ MANY = [f"{element}{charge}+" for charge in (2, 3, 4, 5) for element in ELEMENTS
     ],
 )
 def test_no_text_overlaps_another(make_candidates: Make, cations: list[str], columns: list[str]) -> None:
-    title = (
-        "A heading that is longer than a narrow figure is wide and must be broken into lines to fit above it"
-    )
+    title = "A heading that is longer than a narrow figure is wide and must be broken into lines to fit above it"
     ranking = rank(make_candidates(cations, columns).drop(index=0 if len(cations) > 1 else []), SPEC)
     figure = draw_heatmap(ranking, SPEC, title)
     renderer = FigureCanvasAgg(figure).get_renderer()

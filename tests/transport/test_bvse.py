@@ -87,13 +87,9 @@ def test_field_equals_brute_force_sums(convention):
 
 
 def test_field_of_a_mobile_anion_equals_brute_force_sums():
-    structure = Structure(
-        TRICLINIC, ["F-", "Ca2+", "O2-"], [[0.0, 0.0, 0.0], [0.31, 0.42, 0.53], [0.77, 0.12, 0.9]]
-    )
+    structure = Structure(TRICLINIC, ["F-", "Ca2+", "O2-"], [[0.0, 0.0, 0.0], [0.31, 0.42, 0.53], [0.77, 0.12, 0.9]])
     field = energy_field(structure, "F-", resolution_angstrom=0.6, cutoff_angstrom=CUTOFF)
-    expected = brute_force(
-        structure, Species("F", -1), field.energies_ev.shape, CUTOFF, CONVENTIONS["bvlain"]
-    )
+    expected = brute_force(structure, Species("F", -1), field.energies_ev.shape, CUTOFF, CONVENTIONS["bvlain"])
     np.testing.assert_allclose(field.energies_ev, np.minimum(expected, MAX_ENERGY_EV), rtol=1e-10, atol=1e-10)
 
 
@@ -146,9 +142,7 @@ def test_a_shared_site_counts_every_species_but_the_mobile_element():
 
 
 def test_nodes_on_top_of_ions_are_clipped_and_finite():
-    structure = Structure(
-        Lattice.cubic(5), ["Li+", "Zr4+", "Cl-"], [[0.5, 0, 0], [0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
-    )
+    structure = Structure(Lattice.cubic(5), ["Li+", "Zr4+", "Cl-"], [[0.5, 0, 0], [0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
     energies = energy_field(structure, resolution_angstrom=0.5).energies_ev
     assert np.isfinite(energies).all()
     assert energies[0, 0, 0] == energies.max() == MAX_ENERGY_EV

@@ -22,9 +22,7 @@ LI = Species("Li", 1)
 
 
 def _structure(*species: str) -> Structure:
-    return Structure(
-        Lattice.cubic(6.0), list(species), [[i / len(species), 0.1, 0.3] for i in range(len(species))]
-    )
+    return Structure(Lattice.cubic(6.0), list(species), [[i / len(species), 0.1, 0.3] for i in range(len(species))])
 
 
 @pytest.mark.parametrize(
@@ -71,8 +69,7 @@ def test_a_missing_pair_names_the_partners_that_exist():
     with pytest.raises(InputError) as caught:
         morse_parameters(LI, Species("S", -1))
     assert str(caught.value) == (
-        "no softBV parameters for Li+ with S-; "
-        "available partners: Br-, Cl-, F-, I-, N3-, O2-, S2-, Se2-, Te2-"
+        "no softBV parameters for Li+ with S-; available partners: Br-, Cl-, F-, I-, N3-, O2-, S2-, Se2-, Te2-"
     )
     with pytest.raises(InputError, match="available partners: none"):
         morse_parameters(Species("Li", 2), Species("Cl", -1))
@@ -126,9 +123,7 @@ def test_ions_of_the_mobile_element_are_no_partners():
 
 
 def test_site_ions_keeps_occupancies_and_rejects_missing_charges():
-    structure = Structure(
-        Lattice.cubic(5), [{"Zr4+": 0.75, "Y3+": 0.25}, "Cl-"], [[0.0, 0.0, 0.0], [0.5, 0, 0]]
-    )
+    structure = Structure(Lattice.cubic(5), [{"Zr4+": 0.75, "Y3+": 0.25}, "Cl-"], [[0.0, 0.0, 0.0], [0.5, 0, 0]])
     found = {(entry.site, str(entry.species), entry.occupancy) for entry in site_ions(structure)}
     assert found == {(0, "Zr4+", 0.75), (0, "Y3+", 0.25), (1, "Cl-", 1.0)}
     with pytest.raises(InputError, match=r"site 1 \(Cl\) has no oxidation state"):

@@ -68,10 +68,7 @@ def tiled_dimension(energies, level):
     nx, ny, nz = energies.shape
     cells = list(itertools.product(range(3), repeat=3))
     copies = np.array(
-        [
-            labels[i * nx : (i + 1) * nx, j * ny : (j + 1) * ny, k * nz : (k + 1) * nz].ravel()
-            for i, j, k in cells
-        ]
+        [labels[i * nx : (i + 1) * nx, j * ny : (j + 1) * ny, k * nz : (k + 1) * nz].ravel() for i, j, k in cells]
     )
     best = 0
     for column in np.unique(copies.T, axis=0):
@@ -128,10 +125,7 @@ def test_diagonal_channel_that_closes_after_several_cells(turns, shape):
 def test_separable_cosines(order):
     # E = Σ A(1 − cos 2πx)/2: the saddle towards the next cell along an axis is A of that axis
     amplitudes = np.array([0.3, 0.5, 0.9])[list(order)]
-    axes = [
-        a * (1 - np.cos(2 * np.pi * np.arange(n) / n)) / 2
-        for a, n in zip(amplitudes, (8, 10, 12), strict=True)
-    ]
+    axes = [a * (1 - np.cos(2 * np.pi * np.arange(n) / n)) / 2 for a, n in zip(amplitudes, (8, 10, 12), strict=True)]
     energies = axes[0][:, None, None] + axes[1][None, :, None] + axes[2][None, None, :] - 1.7
     found = percolation_thresholds(energies)
     assert found.minimum_ev == pytest.approx(-1.7, rel=1e-12)

@@ -61,7 +61,8 @@ def status(json_output: JsonFlag = False) -> None:
 def _status() -> dict[str, Any]:
     from pydantic import SecretStr
 
-    from lzc_flows.database.server import collection_counts, find_server, mongo_uri, redacted
+    from lzc_flows.database.address import collection_counts, mongo_uri, redacted
+    from lzc_flows.database.server import find_server
     from lzc_flows.settings import get_settings
 
     settings = get_settings()
@@ -78,7 +79,7 @@ def _status() -> dict[str, Any]:
 
 
 def _embedded(server: ServerInfo) -> dict[str, Any]:
-    from lzc_flows.database.server import redacted
+    from lzc_flows.database.address import redacted
 
     place = {"pid": server.pid, "port": server.port, "data_dir": str(server.data_dir)}
     return _document(embedded=True, uri=redacted(server.uri)) | place
@@ -100,7 +101,7 @@ def _print_server(document: dict[str, Any]) -> None:
 
 
 def _refuse_external(verb: str) -> None:
-    from lzc_flows.database.server import redacted
+    from lzc_flows.database.address import redacted
     from lzc_flows.errors import InputError
     from lzc_flows.settings import get_settings
 

@@ -1,6 +1,6 @@
-"""The MongoDB server behind every command: the one of `LZC_MONGO_URI`, or an embedded one.
+"""The embedded MongoDB server, for machines without one.
 
-The embedded server is SecantusDB's daemon `secantusd-py` (MongoDB's wire protocol on the WiredTiger engine).
+It is SecantusDB's daemon `secantusd-py` (MongoDB's wire protocol on the WiredTiger engine).
 It is GPL software and therefore only ever a separate process. It listens on the loopback interface without
 passwords: on a machine shared with people you do not trust, use a MongoDB server with users instead.
 """
@@ -10,27 +10,26 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import shutil
 import socket
 import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import psutil
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 from lzc_flows.errors import CalculationError, InputError
-from lzc_flows.report.files import write_atomically
-from lzc_flows.settings import get_settings
+from lzc_flows.files import write_atomically
+from lzc_flows.processes import started_s_after_boot
 
 _DAEMON = "secantusd-py"
 _LOOPBACK = "127.0.0.1"
@@ -40,8 +39,6 @@ _STOP_TIMEOUT_S = 60.0
 _LOCK_TIMEOUT_S = _START_TIMEOUT_S + _STOP_TIMEOUT_S
 _POLL_S = 0.02
 _CONFIG = b"# The command line of the daemon says everything; this file keeps it from looking for another one.\n"
-_UNAUTHORIZED = 13  # MongoDB's error codes
-_AUTHENTICATION_FAILED = 18
 
 
 @dataclass(frozen=True)
@@ -137,7 +134,7 @@ def stop_server(folder: Path) -> bool:
         The server belongs to another user, or `folder` cannot be written.
     """
     files = _Files.of(folder)
-    if not files.record.exists():
+    if not os.path.exists(files.record):
         return False
     with _readable_os_errors(files), _locked(files):
         running = _running(files)
@@ -145,106 +142,6 @@ def stop_server(folder: Path) -> bool:
             _end(running[0])
         files.record.unlink(missing_ok=True)
     return running is not None
-
-
-def mongo_uri() -> SecretStr:
-    """Return the URI of a server that answers: `LZC_MONGO_URI`, or the embedded one, started if needed.
-
-    Raises
-    ------
-    InputError
-        `LZC_MONGO_URI` is malformed, nothing answers there within `LZC_MONGO_TIMEOUT_S`, or it refuses the
-        user; the embedded server cannot be installed or written (see `start_server`).
-    CalculationError
-        The embedded server does not start.
-    """
-    settings = get_settings()
-    if settings.mongo_uri is None:
-        return SecretStr(start_server(settings.campaigns_dir).uri)
-    with _connected(settings.mongo_uri, settings.mongo_timeout_s) as client:
-        # unlike ping, which needs no user, this fails when a user is needed and none is given
-        client[settings.mongo_database].command("listCollections", nameOnly=True, authorizedCollections=True)
-    return settings.mongo_uri
-
-
-def collection_counts(uri: SecretStr, database: str, timeout_s: float) -> dict[str, int]:
-    """Return the number of documents of each collection of `database`, by name.
-
-    Raises
-    ------
-    InputError
-        The server does not answer within `timeout_s` (in s), or refuses the user.
-    """
-    with _connected(uri, timeout_s) as client:
-        names = client[database].list_collection_names(filter={"type": "collection"})
-        return {name: client[database][name].estimated_document_count() for name in sorted(names)}
-
-
-def redacted(uri: str) -> str:
-    """Return `scheme://hosts` of a MongoDB URI, never its user, password, database or options.
-
-    Where it is not certain which part is the host (a password that was not percent-escaped), that part is
-    replaced by an ellipsis.
-    """
-    scheme, _, rest = uri.partition("://")
-    if scheme not in ("mongodb", "mongodb+srv"):
-        return "…"
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    hosts = authority.rpartition("@")[2]
-    host = r"([\w.%-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?"
-    if "@" in rest[len(authority) :] or not re.fullmatch(rf"{host}(,{host})*", hosts):
-        return f"{scheme}://…"
-    return f"{scheme}://{hosts}"
-
-
-@contextmanager
-def _connected(uri: SecretStr, timeout_s: float) -> Iterator[MongoClient]:
-    """Yield a client of `uri`; what the driver raises becomes one line without user, password or options."""
-    plain = uri.get_secret_value()
-    where = redacted(plain)
-    silence = InputError(f"no MongoDB server answers at {where}: {_advice()}")
-    malformed = InputError(
-        f"LZC_MONGO_URI ({where}) is not a MongoDB URI: allowed is mongodb://user:password@host:27017/?options, "
-        "with options that PyMongo knows and special characters percent-escaped"
-    )
-    if "://" not in where:
-        raise malformed  # the driver would take any word for the name of a host
-    milliseconds = max(1, int(timeout_s * 1000))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # so it reports options that it does not know
-            client: MongoClient = MongoClient(
-                plain,
-                serverSelectionTimeoutMS=milliseconds,
-                connectTimeoutMS=milliseconds,
-                socketTimeoutMS=milliseconds,
-            )
-    except (ConfigurationError, ValueError, TypeError, UserWarning) as error:
-        if plain.startswith("mongodb+srv://") and not isinstance(error, InvalidURI | UserWarning):
-            raise silence from None  # its name could not be looked up
-        raise malformed from None
-    with client:
-        try:
-            yield client
-        except OperationFailure as error:
-            if error.code == _AUTHENTICATION_FAILED:
-                raise InputError(
-                    f"the MongoDB server at {where} refuses the user name or password of LZC_MONGO_URI"
-                ) from None
-            if error.code == _UNAUTHORIZED:
-                raise InputError(
-                    f"the MongoDB server at {where} wants a user with access to the database: "
-                    "put a user name and password into LZC_MONGO_URI"
-                ) from None
-            raise InputError(f"the MongoDB server at {where} fails with error {error.code}") from None
-        except PyMongoError:
-            raise silence from None
-
-
-def _advice() -> str:
-    if get_settings().mongo_uri is None:
-        return "run `lzc db stop` and try again"
-    return "set LZC_MONGO_URI to a running server or unset it for the embedded one"
 
 
 def _answers(uri: str, timeout_s: float) -> bool:
@@ -315,11 +212,12 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, timeout_s: fl
 def _death(files: _Files, reason: str) -> CalculationError | InputError:
     if os.strerror(errno.EBUSY) in reason:
         return InputError(f"the embedded database {files.data} is open in another process: stop that one first")
-    message = f"the embedded database {files.data} died at its start: {reason} (log: {files.log})"
-    places = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
-    if any(os.strerror(code) in reason for code in places):
-        return InputError(message)
-    return CalculationError(message)
+    # on a full disk the daemon's own words are others, or did not fit either: let the system say it
+    with TemporaryFile(dir=files.data) as probe:
+        probe.write(bytes(2**20))
+        probe.flush()
+        os.fsync(probe.fileno())
+    return CalculationError(f"the embedded database {files.data} died at its start: {reason} (log: {files.log})")
 
 
 def _daemon() -> str:
@@ -363,7 +261,7 @@ def _running(files: _Files) -> tuple[psutil.Process, _Record] | None:
         record = _Record.model_validate_json(files.record.read_bytes())
         process = psutil.Process(record.pid)
         command = process.cmdline()
-        same_start = abs(_created_s_after_boot(process) - record.created_s_after_boot) < 0.1
+        same_start = abs(started_s_after_boot(process) - record.created_s_after_boot) < 0.1
     except (OSError, ValidationError, psutil.Error):  # no record of ours, no such process, or only its zombie
         return None
     is_daemon = any("secantusd" in Path(word).name for word in command[:2])
@@ -371,13 +269,8 @@ def _running(files: _Files) -> tuple[psutil.Process, _Record] | None:
     return (process, record) if same_start and is_daemon and has_data else None
 
 
-def _created_s_after_boot(process: psutil.Process) -> float:
-    """Return when `process` began, in s after boot: setting the clock does not change it."""
-    return process.create_time() - psutil.boot_time()
-
-
 def _write_record(files: _Files, pid: int, port: int) -> None:
-    created = round(_created_s_after_boot(psutil.Process(pid)), 2)
+    created = round(started_s_after_boot(psutil.Process(pid)), 2)
     record = _Record(pid=pid, port=port, created_s_after_boot=created, data_dir=str(files.data))
     write_atomically(files.record, record.model_dump_json(indent=2).encode())
 

@@ -12,7 +12,7 @@ from pymongo import MongoClient
 from pymongo.collection import Collection
 from pymongo.database import Database as PymongoDatabase
 
-from lzc_flows.database.server import mongo_uri, redacted
+from lzc_flows.database.address import mongo_uri, redacted
 from lzc_flows.settings import get_settings
 
 TASKS = "tasks"

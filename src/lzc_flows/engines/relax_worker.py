@@ -7,10 +7,7 @@ monitor can tell a slow run from a frozen one. Structures already in the result 
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ from monty.serialization import dumpfn, loadfn
 from pymatgen.core import Structure
 
 from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.processes import end_with_parent
 
 REQUEST_FILE = "relax_request.json"
 RESULT_FILE = "relax_result.json"
@@ -116,13 +114,6 @@ def relax_all(folder: Path) -> RelaxResult:
     return result
 
 
-def _end_with_parent() -> None:
-    """Ask Linux to end this process when the worker that started it is killed."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-
-
 if __name__ == "__main__":
-    _end_with_parent()
+    end_with_parent()
     relax_all(Path.cwd())

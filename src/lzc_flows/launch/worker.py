@@ -24,6 +24,7 @@ from jobflow import SETTINGS
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import Database, connect
 from lzc_flows.launch.launchpad import open_launchpad
+from lzc_flows.processes import started_s_after_boot
 
 IDLE_S = 0.5
 """How long a worker waits before it looks for work again."""
@@ -35,12 +36,12 @@ class WorkerName:
 
     host: str
     pid: int
-    started: float
+    started_s_after_boot: float
 
     @classmethod
     def of_this_process(cls) -> WorkerName:
         """Return the name of the calling process."""
-        return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+        return cls(socket.gethostname(), os.getpid(), started_s_after_boot(psutil.Process()))
 
     @classmethod
     def parse(cls, text: str) -> WorkerName | None:
@@ -51,14 +52,14 @@ class WorkerName:
         return cls(words[1], int(words[2]), float(words[3]))
 
     def __str__(self) -> str:
-        return f"lzc/{self.host}/{self.pid}/{self.started:.2f}"
+        return f"lzc/{self.host}/{self.pid}/{self.started_s_after_boot:.2f}"
 
     def is_dead(self) -> bool:
         """Return whether the process is known to be gone: it ran on this host and runs no more."""
         if self.host != socket.gethostname():
             return False
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) > 0.1
+            return abs(started_s_after_boot(psutil.Process(self.pid)) - self.started_s_after_boot) > 0.1
         except psutil.NoSuchProcess:
             return True
 

@@ -21,8 +21,8 @@ from matplotlib.patches import Circle, Patch, Rectangle
 from pymatgen.core import Element
 
 from lzc_flows.errors import InputError
+from lzc_flows.files import write_atomically
 from lzc_flows.ranking.score import PRISTINE, SCORES, RankingSpec, Score, describe
-from lzc_flows.report.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lzc_flows.files import write_atomically
 from lzc_flows.ranking.criteria import CRITERIA
 from lzc_flows.ranking.score import SCORES, RankingSpec, describe
-from lzc_flows.report.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path

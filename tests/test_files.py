@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lzc_flows.report.files import write_atomically
+from lzc_flows.files import write_atomically
 
 
 def test_replaces_and_leaves_nothing_else(tmp_path: Path) -> None:

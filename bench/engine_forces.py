@@ -1,0 +1,281 @@
+"""CHGNet and NEP89 against DFT: forces and pressures on the same crystals, the relaxed host, seconds a step.
+
+Run ``python bench/engine_forces.py`` (a minute or two) for all tables, ``--only forces`` for one of them, ``--json``
+for one JSON document. DFT is CP2K with PBE, stored in `data/cp2k_pbe_forces.json` with its settings;
+``--recompute`` makes that file again (half an hour of two idle cores) with the CP2K that ``--cp2k`` starts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+from ase.units import GPa
+
+from cp2k_pbe import Calculation, Settings, read_calculations, run_cp2k, write_calculations
+from engine_structures import (
+    RATTLE_ANGSTROM,
+    RATTLED,
+    SEED,
+    ideal,
+    rattled,
+    rattled_structures,
+    relax,
+    relaxed_structures,
+)
+from lzc_flows.crystal.host import aimd_host
+from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.engines.mlip import ENGINES, engine_by_name
+
+HOST = next(iter(RATTLED))
+REFERENCE = Settings()
+DZVP = "DZVP-MOLOPT-SR-GTH"
+CHECKS = {
+    "k-mesh 2×2×2 → 2×2×4": (REFERENCE, Settings(kpoints=(2, 2, 4))),
+    "basis TZVP → DZVP": (REFERENCE, Settings(DZVP)),
+    "2×2×2 → 1×1×2, DZVP": (Settings(DZVP), Settings(DZVP, (1, 1, 2))),
+    "2×2×2 → Γ, DZVP": (Settings(DZVP), Settings(DZVP, (1, 1, 1))),
+    "350 → 600 Ry, Γ, DZVP": (Settings(DZVP, (1, 1, 1)), Settings(DZVP, (1, 1, 1), 600)),
+}
+"""Pairs of settings between which DFT itself is compared, on the first rattled crystal."""
+THREADS = (1, 2)
+TIMED_STEPS = 10
+
+Row = dict[str, Any]
+
+
+def pressure_gpa(stress_gpa: np.ndarray) -> float:
+    """Return the pressure of a (3, 3) stress; positive where the crystal wants to grow."""
+    return -float(np.trace(stress_gpa)) / 3
+
+
+def errors(forces: np.ndarray, reference: np.ndarray, atoms: Sequence[str]) -> Row:
+    """Return the errors of (atoms, 3) forces in eV/Å.
+
+    ``mae`` and ``rmse`` are by component; ``slope`` is that of forces = slope × reference, and ``rmse_unscaled`` is
+    the error left after dividing by it: a uniform scale moves no minimum, the rest does.
+    """
+    difference = forces - reference
+    slope = float((forces * reference).sum() / (reference**2).sum())
+    lengths = np.linalg.norm(difference, axis=1)
+    worst = int(lengths.argmax())
+    return {
+        "mae": float(np.abs(difference).mean()),
+        "rmse": float(np.sqrt((difference**2).mean())),
+        "correlation": float(np.corrcoef(forces.ravel(), reference.ravel())[0, 1]),
+        "slope": slope,
+        "rmse_unscaled": float(np.sqrt(((forces / slope - reference) ** 2).mean())),
+        "worst_atom": atoms[worst],
+        "worst_error": float(lengths[worst]),
+    }
+
+
+def dft_checks() -> list[Row]:
+    """Return how far forces and pressure of DFT move with its own settings."""
+    found = {c.settings: c for c in read_calculations() if c.name == HOST}
+    rows = []
+    for change, (before, after) in CHECKS.items():
+        old, new = found[before], found[after]
+        row = {"change": change, **errors(new.forces, old.forces, _atoms(old))}
+        rows.append({**row, "pressure_change_gpa": pressure_gpa(new.stress_gpa) - pressure_gpa(old.stress_gpa)})
+    return rows
+
+
+def force_errors() -> list[Row]:
+    """Return a row for each engine and crystal, and one for all rattled crystals together."""
+    judged = [c for c in read_calculations() if c.settings == REFERENCE]
+    rattles = [c for c in judged if c.name in RATTLED]
+    rows = []
+    for name, engine in ENGINES.items():
+        calculator = engine.relax_maker(RelaxProtocol()).calculator
+        found = {}
+        for c in judged:
+            ase_atoms = c.structure.to_ase_atoms()
+            ase_atoms.calc = calculator
+            found[c.name] = np.array(ase_atoms.get_forces(), dtype=float)
+            row = {"engine": name, "crystal": c.name, **errors(found[c.name], c.forces, _atoms(c))}
+            row["pressure_gpa"] = pressure_gpa(ase_atoms.get_stress(voigt=False) / GPa)
+            rows.append({**row, "dft_pressure_gpa": pressure_gpa(c.stress_gpa)})
+        forces = np.concatenate([found[c.name] for c in rattles])
+        reference = np.concatenate([c.forces for c in rattles])
+        atoms = [f"{atom}, {c.name}" for c in rattles for atom in _atoms(c)]
+        rows.append({"engine": name, "crystal": "all rattled", **errors(forces, reference, atoms)})
+        rows[-1]["mae_by_element"] = {
+            element: float(np.abs(forces - reference)[[atom.startswith(element + " ") for atom in atoms]].mean())
+            for element in sorted({atom.split()[0] for atom in atoms})
+        }
+    return rows
+
+
+def relaxations() -> list[Row]:
+    """Return the relaxed host of each engine against the Rietveld and the AIMD cell, and what DFT says of it.
+
+    The DFT energy is above the lowest of the stored relaxed hosts.
+    """
+    rietveld, aimd = ideal().lattice, aimd_host().structure.lattice
+    judged = {c.name: c for c in read_calculations() if c.settings == REFERENCE}
+    starts = {"ideal": ideal(), "rattled": rattled(ideal(), SEED)}
+    lowest = min(judged[f"relaxed by {name}"].energy_ev for name in ENGINES)
+    rows = []
+    for name in ENGINES:
+        for start, relaxed in zip(starts, relax(name, list(starts.values())), strict=True):
+            lattice = relaxed.structure.lattice
+            row = {"engine": name, "start": start, "a_angstrom": (lattice.a + lattice.b) / 2}
+            row |= {"c_angstrom": lattice.c, "volume_angstrom3": lattice.volume}
+            row["volume_against_rietveld"] = lattice.volume / rietveld.volume - 1
+            row["volume_against_aimd"] = lattice.volume / (aimd.volume / 3) - 1
+            row |= {"steps": relaxed.steps, "wall_s": relaxed.wall_s}
+            if start == "ideal":
+                dft = judged[f"relaxed by {name}"]
+                row["dft_pressure_gpa"] = pressure_gpa(dft.stress_gpa)
+                row["dft_max_force"] = float(np.linalg.norm(dft.forces, axis=1).max())
+                row["dft_energy_mev_per_atom"] = 1000 * (dft.energy_ev - lowest) / len(dft.structure)
+            rows.append(row)
+    return rows
+
+
+def speeds() -> list[Row]:
+    """Return seconds a step of each engine on 27 and 108 atoms with 1 and 2 threads, each in a new process."""
+    rows = []
+    for threads in THREADS:
+        # read when numerical libraries load, so the process must be new
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        for name in ENGINES:
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                rows += pool.submit(seconds_per_step, name, threads).result()
+    return rows
+
+
+def seconds_per_step(name: str, threads: int) -> list[Row]:
+    """Return the median and the least time of a step: energy, forces and stress of moved atoms."""
+    import torch
+
+    torch.set_num_threads(threads)
+    calculator = engine_by_name(name).relax_maker(RelaxProtocol()).calculator
+    rows = []
+    for repeats in ((1, 1, 1), (2, 2, 1)):
+        structure = rattled(ideal() * repeats, SEED)
+        ase_atoms = structure.to_ase_atoms()
+        ase_atoms.calc = calculator
+        seconds = []
+        for step in range(TIMED_STEPS + 2):
+            ase_atoms.rattle(0.01, seed=step)
+            start = time.perf_counter()
+            ase_atoms.get_forces()
+            ase_atoms.get_stress()
+            seconds.append(time.perf_counter() - start)
+        timed = seconds[2:]  # the first ones warm up
+        row = {"engine": name, "threads": threads, "atoms": len(structure)}
+        row |= {"median_s": float(np.median(timed)), "least_s": min(timed), "load_1min": os.getloadavg()[0]}
+        rows.append(row)
+    return rows
+
+
+def recompute(command: str) -> None:
+    """Run every calculation of the data file again."""
+    structures = {**rattled_structures(), **relaxed_structures()}
+    plan = [(name, REFERENCE) for name in structures]
+    plan += [(HOST, settings) for settings in dict.fromkeys(s for pair in CHECKS.values() for s in pair)]
+    calculations = []
+    for name, settings in dict.fromkeys(plan):
+        calculations.append(run_cp2k(name, structures[name], settings, command))
+        print(f"{name}, {settings}: {calculations[-1].wall_s} s", file=sys.stderr)
+    write_calculations(calculations, provenance())
+
+
+def provenance() -> Row:
+    """Return what the data file says of itself."""
+    return {
+        "what": "PBE energies, forces and stresses; eV, eV/Å, GPa with tension positive",
+        "made_by": "python bench/engine_forces.py --recompute",
+        "date": datetime.now(UTC).date().isoformat(),
+        "seed": SEED,
+        "rattle_angstrom": RATTLE_ANGSTROM,
+        "crystals": {**RATTLED, **{f"relaxed by {n}": engine_stamp(n) for n in ENGINES}},
+    }
+
+
+def engine_stamp(name: str) -> str:
+    """Return an engine's version as candidates' keys hold it."""
+    return engine_by_name(name).stamp().version
+
+
+SECTIONS: dict[str, Callable[[], list[Row]]] = {
+    "checks": dft_checks,
+    "forces": force_errors,
+    "relax": relaxations,
+    "speed": speeds,
+}
+
+
+def print_table(title: str, rows: Sequence[Row]) -> None:
+    columns = [key for key, value in rows[0].items() if not isinstance(value, dict)]
+    lines = [columns, *([_shown(row.get(column, "")) for column in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    print(f"\n{title}")
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    for row in rows:
+        for key, value in row.items():
+            if isinstance(value, dict):
+                print(f"{row['engine']} {key}: " + ", ".join(f"{k} {v:.3f}" for k, v in value.items()))
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _atoms(calculation: Calculation) -> list[str]:
+    """Return element and index of each atom."""
+    return [f"{site.specie.symbol} {index}" for index, site in enumerate(calculation.structure)]
+
+
+def run_sections(names: Iterable[str]) -> Row:
+    """Return the rows of the sections with what they were measured on."""
+    result: Row = {"engines": {name: engine_stamp(name) for name in ENGINES}, "cores": os.cpu_count()}
+    with contextlib.redirect_stdout(sys.stderr):  # engines introduce themselves
+        for name in names:
+            result[name] = SECTIONS[name]()
+    result["load_1min"] = os.getloadavg()[0]
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=SECTIONS, help="one section instead of all")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    parser.add_argument("--recompute", action="store_true", help="run CP2K again first")
+    parser.add_argument("--cp2k", default="mpirun -np 2 cp2k.psmp", metavar="COMMAND", help="how CP2K starts")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")  # the engines' imports warn at length
+
+    if arguments.recompute:
+        recompute(arguments.cp2k)
+    result = run_sections([arguments.only] if arguments.only else SECTIONS)
+    if arguments.json:
+        print(json.dumps(result, indent=1))
+        return
+    for name, title in (
+        ("checks", "DFT against itself, host in the Rietveld cell (eV/Å, GPa)"),
+        ("forces", "Engines against DFT (eV/Å, GPa)"),
+        ("relax", "Host relaxed by the campaign's protocol"),
+        ("speed", "Seconds a step: energy, forces, stress"),
+    ):
+        if name in result:
+            print_table(title, result[name])
+    print(f"\n{result['engines']}; {result['cores']} cores, load {result['load_1min']:.1f} at the end")
+
+
+if __name__ == "__main__":
+    main()
