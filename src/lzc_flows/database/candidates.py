@@ -107,7 +107,10 @@ def _age(task: dict[str, Any]) -> tuple[str, int]:
 
 
 def _origin(plan: dict[str, Any], tasks: dict[str, dict]) -> list[str]:
-    documents = [f"{stage}:{task['uuid']}:{task['index']}" for stage, task in sorted(tasks.items())]
+    # a job that runs again writes under the same UUID and index: only the time tells its documents apart
+    documents = [
+        f"{stage}:{task['uuid']}:{task['index']}:{task['completed_at']}" for stage, task in sorted(tasks.items())
+    ]
     return [*documents, *(f"campaign:{name}" for name in sorted(plan["campaigns"]))]
 
 

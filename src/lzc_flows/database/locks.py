@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 from pymongo.errors import DuplicateKeyError
 
+from lzc_flows.database.processes import ProcessName
 from lzc_flows.database.stores import LOCKS, Database
 from lzc_flows.errors import CalculationError
 
@@ -28,7 +26,7 @@ def database_lock(database: Database, name: str, patience_s: float = 60.0) -> It
         Another living process keeps it for longer than `patience_s`.
     """
     locks = database.collection(LOCKS)
-    holder = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
+    holder = {"holder": str(ProcessName.of_this_process()), "since": time.time()}
     deadline = time.monotonic() + patience_s
     while True:
         try:
@@ -36,12 +34,12 @@ def database_lock(database: Database, name: str, patience_s: float = 60.0) -> It
             break
         except DuplicateKeyError:
             found = locks.find_one({"_id": name})
-            if found is None or _is_abandoned(found):
-                locks.delete_one(found or {"_id": name})
+            if found is None:
+                continue  # released in the meantime
+            if _is_abandoned(found):
+                locks.delete_one(found)  # this very lock: not one that another process has taken since
             elif time.monotonic() > deadline:
-                raise CalculationError(
-                    f"lock {name!r} is held by process {found['pid']} on {found['host']}: try again later"
-                ) from None
+                raise CalculationError(f"lock {name!r} is held by {found['holder']}: try again later") from None
             else:
                 time.sleep(0.1)
     try:
@@ -51,6 +49,7 @@ def database_lock(database: Database, name: str, patience_s: float = 60.0) -> It
 
 
 def _is_abandoned(lock: dict) -> bool:
-    if lock["host"] == socket.gethostname():
-        return not psutil.pid_exists(lock["pid"])
+    holder = ProcessName.parse(lock["holder"])
+    if holder is not None and holder.is_here():
+        return holder.is_dead()
     return time.time() - lock["since"] > EXPIRY_S

@@ -99,7 +99,9 @@ def parse_campaign(content: dict[str, Any], where: str, folder: Path) -> Campaig
 
 def _one_line(error: ValidationError) -> str:
     """Return the first error as one line that names the key and what is allowed."""
-    first = error.errors()[0]
+    # a misspelt key that is required is also a missing one: its spelling is what helps
+    unknown = [entry for entry in error.errors() if entry["type"] == "extra_forbidden"]
+    first = (unknown or error.errors())[0]
     location = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
         given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"

@@ -11,6 +11,7 @@ from typing import Any
 
 from fireworks import LaunchPad
 
+from lzc_flows.database.locks import database_lock
 from lzc_flows.database.stores import Database
 from lzc_flows.settings import get_settings
 
@@ -43,9 +44,16 @@ def open_launchpad(database: Database) -> LaunchPad:
         mongoclient_kwargs={"serverSelectionTimeoutMS": timeout_ms},
     )
     if launchpad.fw_id_assigner.find_one({}) is None:
-        # max_reset_wo_password=0: FireWorks itself refuses if there is any workflow
-        launchpad.reset("", require_password=False, max_reset_wo_password=0)
+        _make_ready(launchpad, database)
     return launchpad
+
+
+def _make_ready(launchpad: LaunchPad, database: Database) -> None:
+    # locked and asked again: what another process has queued since then must not be cleared
+    with database_lock(database, "launchpad"):
+        if launchpad.fw_id_assigner.find_one({}) is None:
+            # max_reset_wo_password=0: FireWorks itself refuses if there is any workflow
+            launchpad.reset("", require_password=False, max_reset_wo_password=0)
 
 
 def stage_states(launchpad: LaunchPad, keys: set[str]) -> Iterator[StageState]:

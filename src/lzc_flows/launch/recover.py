@@ -7,8 +7,8 @@ from typing import Any
 
 from fireworks import LaunchPad
 
+from lzc_flows.database.processes import ProcessName
 from lzc_flows.launch.launchpad import last_launch
-from lzc_flows.launch.worker import WorkerName
 
 
 def recover_lost(launchpad: LaunchPad, keys: set[str]) -> list[int]:
@@ -16,9 +16,9 @@ def recover_lost(launchpad: LaunchPad, keys: set[str]) -> list[int]:
     lost = []
     for firework in _in_states(launchpad, keys, ["RUNNING", "RESERVED"]):
         launch = last_launch(launchpad, firework["launches"])
-        worker = WorkerName.parse(launch["fworker"]["name"]) if launch else None
-        # killed between reservation and launch: no launch names a worker, and nothing else reserves here
-        if launch is None or (worker is not None and worker.is_dead()):
+        # killed between claim and launch: no launch names the worker yet
+        worker = ProcessName.parse(launch["fworker"]["name"] if launch else firework.get("claimed_by", ""))
+        if worker is not None and worker.is_dead():
             _release(launchpad, firework["fw_id"])
             lost.append(firework["fw_id"])
     return lost
@@ -34,12 +34,12 @@ def recover_failed(launchpad: LaunchPad, keys: set[str]) -> list[int]:
     """Put failed fireworks back into the queue, to run from their start; return their ids."""
     failed = [firework["fw_id"] for firework in _in_states(launchpad, keys, ["FIZZLED"])]
     for fw_id in failed:
-        launchpad.rerun_fw(fw_id)
+        _release(launchpad, fw_id)
     return failed
 
 
 def _in_states(launchpad: LaunchPad, keys: set[str], states: list[str]) -> Iterator[dict[str, Any]]:
-    fields = {"fw_id": True, "launches": True, "spec.key": True}
+    fields = {"fw_id": True, "launches": True, "claimed_by": True, "spec.key": True}
     for firework in list(launchpad.fireworks.find({"state": {"$in": states}}, fields)):
         if firework["spec"].get("key") in keys:
             yield firework

@@ -104,6 +104,7 @@ def _work_until_idle(setting: Setting, queue_more: Callable[[Campaign, Database,
             if not pool.alive:
                 raise CalculationError(f"all workers ended early: see {setting.folder / 'workers'}")
             time.sleep(POLL_S)
+            recover_lost(setting.launchpad, keys)  # a worker may have been killed while others go on
             queue_more(setting.campaign, setting.database, setting.launchpad)
             status = setting.status()
         progress.show(status)

@@ -61,7 +61,8 @@ def advance(campaign: Campaign, database: Database, launchpad: LaunchPad) -> int
         for summary in candidates(database, campaign.spec.name):
             key, done = summary["key"], summary["stages"]
             stage = next((name for name in STAGES if name not in done), None)
-            if stage is None or stage in queued[key]:
+            # the database may hold another version of the campaign than this file: not these candidates
+            if key not in wanted or stage is None or stage in queued[key]:
                 continue
             if stage == STAGES[0]:
                 fresh.append(wanted[key])

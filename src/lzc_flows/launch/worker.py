@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
-import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
 from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import launch_rocket
 from jobflow import SETTINGS
 
+from lzc_flows.database.processes import ProcessName
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import Database, connect
 from lzc_flows.launch.launchpad import open_launchpad
@@ -28,40 +28,6 @@ from lzc_flows.processes import started_s_after_boot
 
 IDLE_S = 0.5
 """How long a worker waits before it looks for work again."""
-
-
-@dataclass(frozen=True)
-class WorkerName:
-    """Who runs a firework: host, process and the process's start, so that a dead worker is known as dead."""
-
-    host: str
-    pid: int
-    started_s_after_boot: float
-
-    @classmethod
-    def of_this_process(cls) -> WorkerName:
-        """Return the name of the calling process."""
-        return cls(socket.gethostname(), os.getpid(), started_s_after_boot(psutil.Process()))
-
-    @classmethod
-    def parse(cls, text: str) -> WorkerName | None:
-        """Return the name that `str` wrote; None if another program did."""
-        words = text.split("/")
-        if len(words) != 4 or words[0] != "lzc":
-            return None
-        return cls(words[1], int(words[2]), float(words[3]))
-
-    def __str__(self) -> str:
-        return f"lzc/{self.host}/{self.pid}/{self.started_s_after_boot:.2f}"
-
-    def is_dead(self) -> bool:
-        """Return whether the process is known to be gone: it ran on this host and runs no more."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            return abs(started_s_after_boot(psutil.Process(self.pid)) - self.started_s_after_boot) > 0.1
-        except psutil.NoSuchProcess:
-            return True
 
 
 @dataclass
@@ -90,9 +56,10 @@ class WorkerPool:
         limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), threads)
         for number in range(self.size):
             command = [sys.executable, "-m", "lzc_flows.launch.worker", self.campaign, str(self.folder)]
+            place = [str(number), str(self.size), str(os.getpid())]
             with (logs / f"worker-{number}.log").open("a") as log:
                 process = subprocess.Popen(
-                    [*command, str(number), str(self.size)],
+                    [*command, *place],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -124,21 +91,32 @@ def ready_ids(launchpad: LaunchPad, keys: set[str]) -> list[int]:
     return sorted(entry["fw_id"] for entry in found if entry["spec"].get("key") in keys)
 
 
-def work(database: Database, campaign: str, folder: Path, place: tuple[int, int]) -> None:
-    """Run a campaign's ready fireworks one after another until the parent process is gone.
+@dataclass(frozen=True)
+class Place:
+    """Where a worker stands in its pool.
 
-    `place` is (number, size): worker `number` of `size` takes every `size`-th firework first, so that workers
-    seldom meet.
+    Attributes
+    ----------
+    number, size
+        Worker `number` of `size` takes every `size`-th firework first, so that workers seldom meet.
+    parent
+        Process id of the pool's owner.
     """
-    number, size = place
+
+    number: int
+    size: int
+    parent: int
+
+
+def work(database: Database, campaign: str, folder: Path, place: Place) -> None:
+    """Run a campaign's ready fireworks one after another until the parent process is gone."""
     SETTINGS.JOB_STORE = database.job_store()
     launchpad = open_launchpad(database)
-    name = FWorker(name=str(WorkerName.of_this_process()))
-    parent = os.getppid()
-    while os.getppid() == parent:
+    name = FWorker(name=str(ProcessName.of_this_process()))
+    while os.getppid() == place.parent:
         ready = ready_ids(launchpad, planned_keys(database, campaign))
-        for fw_id in ready[number::size] or ready:
-            if os.getppid() != parent:
+        for fw_id in ready[place.number :: place.size] or ready:
+            if os.getppid() != place.parent:
                 return
             _launch(launchpad, name, fw_id, folder)
         if not ready:
@@ -148,21 +126,26 @@ def work(database: Database, campaign: str, folder: Path, place: tuple[int, int]
 def run_ranking(database: Database, launchpad: LaunchPad, campaign: str, folder: Path) -> None:
     """Run the campaign's queued ranking jobs in this process."""
     SETTINGS.JOB_STORE = database.job_store()
-    worker = FWorker(name=str(WorkerName.of_this_process()))
+    worker = FWorker(name=str(ProcessName.of_this_process()))
     queued = {"state": "READY", "spec.stage": "rank", "spec.campaign": campaign}
     for entry in list(launchpad.fireworks.find(queued, {"fw_id": True})):
-        _launch(launchpad, worker, entry["fw_id"], folder)
+        with contextlib.redirect_stdout(io.StringIO()):  # FireWorks and jobflow log there
+            _launch(launchpad, worker, entry["fw_id"], folder)
 
 
 def _launch(launchpad: LaunchPad, worker: FWorker, fw_id: int, folder: Path) -> None:
-    """Run one firework in a directory of its own: launches/<stage>/<key>/<try>."""
-    spec = launchpad.fireworks.find_one({"fw_id": fw_id}, {"spec.key": True, "spec.stage": True})["spec"]
+    """Run one firework, unless another worker was first, in a directory of its own: launches/<stage>/<key>/<try>."""
+    # claimed here because FireWorks' checkout by id also takes what another worker has just reserved
+    claimed = launchpad.fireworks.find_one_and_update(
+        {"fw_id": fw_id, "state": "READY"}, {"$set": {"state": "RESERVED", "claimed_by": worker.name}}
+    )
+    if claimed is None:
+        return
+    spec = claimed["spec"]
     launch_dir = folder.resolve() / "launches" / spec["stage"] / spec.get("key", "") / f"{time.time_ns()}"
     launch_dir.mkdir(parents=True)
     with contextlib.chdir(launch_dir):
-        ran = launch_rocket(launchpad, worker, fw_id=fw_id, strm_lvl="CRITICAL")
-    if not ran and not any(launch_dir.iterdir()):
-        launch_dir.rmdir()  # another worker was first
+        launch_rocket(launchpad, worker, fw_id=fw_id, strm_lvl="CRITICAL")
 
 
 def main() -> None:
@@ -172,8 +155,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("number", type=int)
     parser.add_argument("size", type=int)
+    parser.add_argument("parent", type=int)
     given = parser.parse_args()
-    work(connect(), given.campaign, given.folder.resolve(), (given.number, given.size))
+    work(connect(), given.campaign, given.folder.resolve(), Place(given.number, given.size, given.parent))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+"""Names of processes in the database, by which a dead one is known as dead."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from dataclasses import dataclass
+
+import psutil
+
+_NAME = re.compile(r"lzc/(?P<host>[^/]+)/(?P<pid>\d+)/(?P<started>\d+\.\d+)")
+
+
+@dataclass(frozen=True)
+class ProcessName:
+    """A process by host, id and start (in s after boot: setting the clock does not change it)."""
+
+    host: str
+    pid: int
+    started: float
+
+    @classmethod
+    def of_this_process(cls) -> ProcessName:
+        """Return the name of the calling process."""
+        return cls(socket.gethostname(), os.getpid(), _started(psutil.Process()))
+
+    @classmethod
+    def parse(cls, text: str) -> ProcessName | None:
+        """Return the name that `str` wrote; None if another program did."""
+        match = _NAME.fullmatch(text)
+        return cls(match["host"], int(match["pid"]), float(match["started"])) if match else None
+
+    def __str__(self) -> str:
+        return f"lzc/{self.host}/{self.pid}/{self.started:.2f}"
+
+    def is_here(self) -> bool:
+        """Return whether it ran, or runs, on this host."""
+        return self.host == socket.gethostname()
+
+    def is_dead(self) -> bool:
+        """Return whether the process is known to be gone: it ran on this host and runs no more."""
+        if not self.is_here():
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            # a zombie runs no more, whether or not its parent ever reaps it
+            return abs(_started(process) - self.started) > 0.1 or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+
+def _started(process: psutil.Process) -> float:
+    return process.create_time() - psutil.boot_time()
