@@ -13,12 +13,13 @@ from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 
-from lzc_flows.crystal import ordering
+from lzc_flows.crystal import orbits, ordering
 from lzc_flows.crystal.bond_valence import CUTOFF_ANGSTROM, mixed_anions
 from lzc_flows.crystal.doping import Combination, HostFrame, Substitution, doped_cell
 from lzc_flows.crystal.host import WYCKOFF, Host, ideal_host
 from lzc_flows.crystal.ions import VACANT, charge_of
-from lzc_flows.crystal.ordering import Arrangement, Placement, canonical, order, place, stabiliser
+from lzc_flows.crystal.orbits import Placement, canonical, place, stabiliser
+from lzc_flows.crystal.ordering import Arrangement, order
 from lzc_flows.crystal.sitelattice import SiteLattice
 from lzc_flows.errors import InputError
 
@@ -450,7 +451,7 @@ def test_a_cut_beam_is_not_exhaustive() -> None:
 def test_a_narrow_beam_says_so_and_is_never_better(beam: int, monkeypatch: pytest.MonkeyPatch) -> None:
     doping = combination(cation=on("Mg2+", "1a+2d", 1))
     best = order(ideal_host(), doping, 1)
-    monkeypatch.setattr(ordering, "BEAM", beam)
+    monkeypatch.setattr(orbits, "BEAM", beam)
     found = order(ideal_host(), doping, 1)
     assert best.exhaustive
     assert not found.exhaustive

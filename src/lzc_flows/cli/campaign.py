@@ -26,6 +26,7 @@ def submit(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
     from lzc_flows.launch.submit import submit as submit_campaign
 
     session = Session(campaign)
+    session.require_engines()
     report = submit_campaign(session.campaign, session.database, session.launchpad)
     if json_output:
         emit_json({"campaign": session.name, "candidates": report.candidates, "queued": report.queued})
@@ -38,6 +39,7 @@ def advance(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
     from lzc_flows.launch.submit import advance as advance_campaign
 
     session = Session(campaign)
+    session.require_engines()
     queued = advance_campaign(session.campaign, session.database, session.launchpad)
     if json_output:
         emit_json({"campaign": session.name, "queued": queued})

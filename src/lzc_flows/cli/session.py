@@ -29,9 +29,11 @@ class Session:
 
     @cached_property
     def database(self) -> Database:
-        """The database of the settings."""
+        """The database of the settings; a bad campaign file is refused before a server is started for it."""
         from lzc_flows.database.stores import connect
 
+        if self._is_file:
+            _ = self.campaign.cells
         return connect()
 
     @cached_property
@@ -54,7 +56,7 @@ class Session:
         from lzc_flows.flows.candidate import Campaign
         from lzc_flows.flows.spec import load_campaign, parse_campaign
 
-        if Path(self.reference).suffix in (".yaml", ".yml"):
+        if self._is_file:
             return Campaign(load_campaign(Path(self.reference)))
         content = campaign_document(self.database, self.reference)["spec"]
         return Campaign(parse_campaign(content, where=self.reference, folder=Path()))
@@ -64,10 +66,19 @@ class Session:
         """Name of the campaign."""
         return self.campaign.spec.name
 
+    @property
+    def _is_file(self) -> bool:
+        return Path(self.reference).suffix in (".yaml", ".yml")
+
+    def require_engines(self) -> None:
+        """Raise `InputError` if an engine of the campaign is not installed."""
+        _ = self.campaign.candidates
+
     def setting(self, workers: int) -> Setting:
         """Return all that a run on this machine needs."""
         from lzc_flows.launch.run import Setting
 
+        self.require_engines()
         return Setting(self.campaign, self.database, self.launchpad, self.folder, workers)
 
     @property

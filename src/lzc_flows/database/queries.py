@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -40,23 +41,39 @@ def _parse_condition(text: str) -> dict[str, Any]:
     if field not in CandidateDoc.model_fields:
         allowed = ", ".join(CandidateDoc.model_fields)
         raise InputError(f"condition {text.strip()!r}: unknown field {field!r}; allowed are {allowed}")
-    value = _parse_value(match["value"])
+    value = _parse_value(text, match)
     if field in _ION_FIELDS and isinstance(value, str) and not value.endswith(("+", "-")):
         field = _ION_FIELDS[field]
     return {field: {_OPERATORS[operator]: value}}
 
 
-def _parse_value(text: str) -> Any:
-    if text.lower() == "none":
+def _parse_value(condition: str, match: re.Match[str]) -> Any:
+    """Return the value as the field's type: text stays text, also where it looks like a number."""
+    value = match["value"].strip("'\"")
+    is_equality = match["operator"] in ("=", "!=")
+    if value.lower() == "none" and is_equality:
         return None
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for number in (int, float):
-        try:
-            return number(text)
-        except ValueError:
-            continue
-    return text.strip("'\"")
+    kinds = _kinds(CandidateDoc.model_fields[match["field"]].annotation)
+    if bool in kinds and is_equality and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if str in kinds and is_equality:
+        return value
+    if int in kinds or float in kinds:
+        with contextlib.suppress(ValueError):
+            return float(value)
+    raise InputError(f"condition {condition.strip()!r}: {_allowed(kinds)}")
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """Return the types that a field's annotation is made of, such as float and None."""
+    parts = get_args(annotation)
+    return set().union(*map(_kinds, parts)) if parts else {annotation}
+
+
+def _allowed(kinds: set[Any]) -> str:
+    if int in kinds or float in kinds:
+        return "a number is allowed, or = none"
+    return "true, false or none is allowed" if bool in kinds else "= and != are allowed for text"
 
 
 def campaign_document(database: Database, name: str) -> dict[str, Any]:

@@ -39,11 +39,20 @@ class Campaign:
 
     @cached_property
     def cells(self) -> list[DopedCell]:
-        """The combinations, checked against the host."""
+        """The combinations, checked against the host.
+
+        Raises
+        ------
+        InputError
+            The grid is empty, or one of its combinations does not fit the host.
+        """
         try:
-            return expand_grid(self.spec.host.read(), self.spec.grid)
+            cells = expand_grid(self.spec.host.read(), self.spec.grid)
         except InputError as error:
             raise InputError(f"campaign {self.spec.name!r}: {error}") from None
+        if not cells:
+            raise InputError(f"campaign {self.spec.name!r}: its grid is empty: name cations or anions, or keep undoped")
+        return cells
 
     @cached_property
     def candidates(self) -> list[Candidate]:

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from lzc_flows.crystal.doping import GridSpec
 from lzc_flows.crystal.hostspec import HostSpec
+from lzc_flows.crystal.ions import parse_ion
 from lzc_flows.documents.model import FrozenModel
 from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.score import RankingSpec
+from lzc_flows.transport.bvse import CONVENTIONS
 
 EngineName = Literal["chgnet", "nep"]
 
@@ -37,6 +39,14 @@ class BvseStage(FrozenModel):
     """The bvse stage; no engine."""
 
     protocol: BvseProtocol = BvseProtocol()
+
+    @field_validator("protocol")
+    @classmethod
+    def _can_run(cls, protocol: BvseProtocol) -> BvseProtocol:
+        # refused here because the job would refuse it only after the relaxations
+        if protocol.convention not in CONVENTIONS:
+            raise InputError(f"convention {protocol.convention!r}: allowed are {', '.join(CONVENTIONS)}")
+        return protocol.model_copy(update={"mobile": parse_ion(protocol.mobile)})
 
 
 class Stages(FrozenModel):

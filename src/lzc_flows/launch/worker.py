@@ -24,7 +24,6 @@ from lzc_flows.database.processes import ProcessName
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import Database, connect
 from lzc_flows.launch.launchpad import open_launchpad
-from lzc_flows.processes import started_s_after_boot
 
 IDLE_S = 0.5
 """How long a worker waits before it looks for work again."""
