@@ -23,12 +23,27 @@ from typing import Any
 import numpy as np
 from ase.units import GPa
 
-from cp2k_pbe import Calculation, Settings, read_calculations, run_cp2k, write_calculations
+from cp2k_pbe import read_calculations, run_cp2k, write_calculations
+from dft_checks import (
+    CHECKS,
+    GAMMA,
+    HOST,
+    REFERENCE,
+    Row,
+    atom_names,
+    errors,
+    pressure_gpa,
+    settings_errors,
+    stress_check,
+    volume_at_zero_pressure,
+)
 from engine_structures import (
+    LARGER,
     RATTLE_ANGSTROM,
     RATTLED,
     SEED,
     ideal,
+    larger_host,
     rattled,
     rattled_structures,
     relax,
@@ -38,58 +53,8 @@ from lzc_flows.crystal.host import aimd_host
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.engines.mlip import ENGINES, engine_by_name
 
-HOST = next(iter(RATTLED))
-REFERENCE = Settings()
-DZVP = "DZVP-MOLOPT-SR-GTH"
-CHECKS = {
-    "k-mesh 2×2×2 → 2×2×4": (REFERENCE, Settings(kpoints=(2, 2, 4))),
-    "basis TZVP → DZVP": (REFERENCE, Settings(DZVP)),
-    "2×2×2 → 1×1×2, DZVP": (Settings(DZVP), Settings(DZVP, (1, 1, 2))),
-    "2×2×2 → Γ, DZVP": (Settings(DZVP), Settings(DZVP, (1, 1, 1))),
-    "350 → 600 Ry, Γ, DZVP": (Settings(DZVP, (1, 1, 1)), Settings(DZVP, (1, 1, 1), 600)),
-}
-"""Pairs of settings between which DFT itself is compared, on the first rattled crystal."""
 THREADS = (1, 2)
 TIMED_STEPS = 10
-
-Row = dict[str, Any]
-
-
-def pressure_gpa(stress_gpa: np.ndarray) -> float:
-    """Return the pressure of a (3, 3) stress; positive where the crystal wants to grow."""
-    return -float(np.trace(stress_gpa)) / 3
-
-
-def errors(forces: np.ndarray, reference: np.ndarray, atoms: Sequence[str]) -> Row:
-    """Return the errors of (atoms, 3) forces in eV/Å.
-
-    ``mae`` and ``rmse`` are by component; ``slope`` is that of forces = slope × reference, and ``rmse_unscaled`` is
-    the error left after dividing by it: a uniform scale moves no minimum, the rest does.
-    """
-    difference = forces - reference
-    slope = float((forces * reference).sum() / (reference**2).sum())
-    lengths = np.linalg.norm(difference, axis=1)
-    worst = int(lengths.argmax())
-    return {
-        "mae": float(np.abs(difference).mean()),
-        "rmse": float(np.sqrt((difference**2).mean())),
-        "correlation": float(np.corrcoef(forces.ravel(), reference.ravel())[0, 1]),
-        "slope": slope,
-        "rmse_unscaled": float(np.sqrt(((forces / slope - reference) ** 2).mean())),
-        "worst_atom": atoms[worst],
-        "worst_error": float(lengths[worst]),
-    }
-
-
-def dft_checks() -> list[Row]:
-    """Return how far forces and pressure of DFT move with its own settings."""
-    found = {c.settings: c for c in read_calculations() if c.name == HOST}
-    rows = []
-    for change, (before, after) in CHECKS.items():
-        old, new = found[before], found[after]
-        row = {"change": change, **errors(new.forces, old.forces, _atoms(old))}
-        rows.append({**row, "pressure_change_gpa": pressure_gpa(new.stress_gpa) - pressure_gpa(old.stress_gpa)})
-    return rows
 
 
 def force_errors() -> list[Row]:
@@ -104,12 +69,12 @@ def force_errors() -> list[Row]:
             ase_atoms = c.structure.to_ase_atoms()
             ase_atoms.calc = calculator
             found[c.name] = np.array(ase_atoms.get_forces(), dtype=float)
-            row = {"engine": name, "crystal": c.name, **errors(found[c.name], c.forces, _atoms(c))}
+            row = {"engine": name, "crystal": c.name, **errors(found[c.name], c.forces, atom_names(c))}
             row["pressure_gpa"] = pressure_gpa(ase_atoms.get_stress(voigt=False) / GPa)
             rows.append({**row, "dft_pressure_gpa": pressure_gpa(c.stress_gpa)})
         forces = np.concatenate([found[c.name] for c in rattles])
         reference = np.concatenate([c.forces for c in rattles])
-        atoms = [f"{atom}, {c.name}" for c in rattles for atom in _atoms(c)]
+        atoms = [f"{atom}, {c.name}" for c in rattles for atom in atom_names(c)]
         rows.append({"engine": name, "crystal": "all rattled", **errors(forces, reference, atoms)})
         rows[-1]["mae_by_element"] = {
             element: float(np.abs(forces - reference)[[atom.startswith(element + " ") for atom in atoms]].mean())
@@ -184,8 +149,9 @@ def seconds_per_step(name: str, threads: int) -> list[Row]:
 
 def recompute(command: str) -> None:
     """Run every calculation of the data file again."""
-    structures = {**rattled_structures(), **relaxed_structures()}
-    plan = [(name, REFERENCE) for name in structures]
+    judged = {**rattled_structures(), **relaxed_structures()}
+    structures = {**judged, LARGER: larger_host()}
+    plan = [(name, REFERENCE) for name in judged] + [(LARGER, GAMMA)]
     plan += [(HOST, settings) for settings in dict.fromkeys(s for pair in CHECKS.values() for s in pair)]
     calculations = []
     for name, settings in dict.fromkeys(plan):
@@ -202,7 +168,11 @@ def provenance() -> Row:
         "date": datetime.now(UTC).date().isoformat(),
         "seed": SEED,
         "rattle_angstrom": RATTLE_ANGSTROM,
-        "crystals": {**RATTLED, **{f"relaxed by {n}": engine_stamp(n) for n in ENGINES}},
+        "crystals": {
+            **RATTLED,
+            LARGER: "the first one in a cell of 1.02 times the volume",
+            **{f"relaxed by {n}": engine_stamp(n) for n in ENGINES},
+        },
     }
 
 
@@ -212,9 +182,11 @@ def engine_stamp(name: str) -> str:
 
 
 SECTIONS: dict[str, Callable[[], list[Row]]] = {
-    "checks": dft_checks,
+    "checks": settings_errors,
+    "stress": stress_check,
     "forces": force_errors,
     "relax": relaxations,
+    "volume": volume_at_zero_pressure,
     "speed": speeds,
 }
 
@@ -234,11 +206,6 @@ def print_table(title: str, rows: Sequence[Row]) -> None:
 
 def _shown(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _atoms(calculation: Calculation) -> list[str]:
-    """Return element and index of each atom."""
-    return [f"{site.specie.symbol} {index}" for index, site in enumerate(calculation.structure)]
 
 
 def run_sections(names: Iterable[str]) -> Row:
@@ -268,8 +235,10 @@ def main() -> None:
         return
     for name, title in (
         ("checks", "DFT against itself, host in the Rietveld cell (eV/Å, GPa)"),
+        ("stress", "Pressure of DFT, 0 to 2 % above the Rietveld volume"),
         ("forces", "Engines against DFT (eV/Å, GPa)"),
         ("relax", "Host relaxed by the campaign's protocol"),
+        ("volume", "Where DFT's pressure vanishes, between the relaxed hosts"),
         ("speed", "Seconds a step: energy, forces, stress"),
     ):
         if name in result:

@@ -25,6 +25,9 @@ RATTLED = {
 }
 """Names and contents of the rattled crystals; nothing but the rattle has moved around a dopant."""
 
+LARGER = "host, 2 % larger"
+"""The first one in a larger cell: energies of the two give a pressure to hold the stress against."""
+
 
 def ideal() -> Structure:
     """Return the ideal host at the Rietveld cell: 27 atoms, elements only."""
@@ -43,6 +46,13 @@ def rattled_structures() -> dict[str, Structure]:
         rattled(_phosphorus(), SEED + 2),
     )
     return dict(zip(RATTLED, crystals, strict=True))
+
+
+def larger_host() -> Structure:
+    """Return `LARGER`."""
+    host = rattled(ideal(), SEED)
+    host.scale_lattice(1.02 * host.volume)
+    return host
 
 
 def relaxed_structures() -> dict[str, Structure]:

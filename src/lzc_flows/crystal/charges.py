@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pymatgen.core import Structure
+import math
+
+from pymatgen.core import Composition, Structure
 
 from lzc_flows.errors import InputError
 
@@ -16,7 +18,8 @@ def with_charges(structure: Structure, given: list[str], where: str) -> Structur
     Raises
     ------
     InputError
-        An entry of `given` does not parse or names an element that is not there, or no neutral guess exists.
+        An entry of `given` does not parse or names an element that is not there, or no neutral guess with one
+        state an element exists.
     """
     stated = dict(_parse(entry, structure) for entry in given)
     charged = structure.copy()
@@ -31,12 +34,22 @@ def with_charges(structure: Structure, given: list[str], where: str) -> Structur
     if all(getattr(species, "oxi_state", None) for site in charged for species in site.species):
         return charged
     charged.remove_oxidation_states()
-    guesses = charged.composition.add_charges_from_oxi_state_guesses(max_sites=-1)
-    states = {species.element.symbol: float(getattr(species, "oxi_state", None) or 0) for species in guesses}
-    if not all(states.values()):
+    states = _guess(charged.composition)
+    if not states:
         raise InputError(f"{where}: no oxidation states in the file and no neutral guess: state them with --charge")
     charged.add_oxidation_state_by_element(states)
     return charged
+
+
+def _guess(composition: Composition) -> dict[str, float]:
+    """Return pymatgen's likeliest neutral states, empty where an element has none, or several at once."""
+    try:
+        guesses = composition.oxi_state_guesses(max_sites=-1)
+    except ValueError:  # partial occupancies that do not sum to whole numbers
+        return {}
+    states = dict(guesses[0]) if guesses else {}
+    # an element in several states gets their mean, such as 2.67 in Fe3O4: no ion has it
+    return states if all(state and float(state).is_integer() for state in states.values()) else {}
 
 
 def _parse(entry: str, structure: Structure) -> tuple[str, float]:
@@ -45,6 +58,9 @@ def _parse(entry: str, structure: Structure) -> tuple[str, float]:
     if element not in present:
         raise InputError(f"charge {entry!r}: ELEMENT=CHARGE is allowed for {', '.join(sorted(present))}")
     try:
-        return element, float(text)
+        charge = float(text)
     except ValueError:
-        raise InputError(f"charge {entry!r}: ELEMENT=CHARGE is allowed, such as Zr=4") from None
+        charge = math.nan
+    if not math.isfinite(charge):
+        raise InputError(f"charge {entry!r}: ELEMENT=CHARGE is allowed, such as Zr=4")
+    return element, charge

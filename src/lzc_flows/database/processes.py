@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from lzc_flows.processes import started_s_after_boot
+
 _NAME = re.compile(r"lzc/(?P<host>[^/]+)/(?P<pid>\d+)/(?P<started>\d+\.\d+)")
 
 
@@ -23,7 +25,7 @@ class ProcessName:
     @classmethod
     def of_this_process(cls) -> ProcessName:
         """Return the name of the calling process."""
-        return cls(socket.gethostname(), os.getpid(), _started(psutil.Process()))
+        return cls(socket.gethostname(), os.getpid(), started_s_after_boot(psutil.Process()))
 
     @classmethod
     def parse(cls, text: str) -> ProcessName | None:
@@ -44,11 +46,8 @@ class ProcessName:
             return False
         try:
             process = psutil.Process(self.pid)
+            is_another = abs(started_s_after_boot(process) - self.started) > 0.1
             # a zombie runs no more, whether or not its parent ever reaps it
-            return abs(_started(process) - self.started) > 0.1 or process.status() == psutil.STATUS_ZOMBIE
+            return is_another or process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
-
-
-def _started(process: psutil.Process) -> float:
-    return process.create_time() - psutil.boot_time()

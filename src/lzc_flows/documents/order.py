@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pymatgen.core import Structure
 
 from lzc_flows.documents.base import Correction, Document, EngineStamp
 from lzc_flows.documents.protocols import OrderProtocol
+
+DecidedBy = Literal["electrostatics", "symmetry", "bond valence", "relaxed energy"]
 
 
 class ShortlistEntry(Document):
@@ -34,9 +38,12 @@ class OrderDoc(Document):
     charge_orbits: int = Field(description="Orbits of the charged sublattices that electrostatics compared.")
     charge_ties: int = Field(description="Orbits that share the lowest electrostatic energy.")
     shortlist: list[ShortlistEntry] = Field(description="What was compared, the chosen one first.")
-    decided_by: str = Field(description="electrostatics, symmetry, or the engine's relaxed energies.")
+    decided_by: DecidedBy = Field(
+        description="What chose the arrangement: the engine's relaxed energy if more than one was compared."
+    )
     margin_ev: float | None = Field(
-        description="Relaxed energy of the runner-up above the chosen one, in eV a cell; None if nothing was relaxed."
+        description="Relaxed energy of the runner-up above the chosen one, in eV a cell; 0 if equal within 1 meV and "
+        "symmetry chose; None if nothing was compared."
     )
     engine: EngineStamp | None = Field(description="Engine of the short relaxations; None if none ran.")
     protocol: OrderProtocol = Field(description="The numbers used.")

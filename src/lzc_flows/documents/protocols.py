@@ -27,7 +27,7 @@ class OrderProtocol(Protocol):
     fmax_ev_per_angstrom: float = Field(
         default=0.1, gt=0, description="Largest force at the end of a short relaxation, in eV/Å."
     )
-    max_steps: int = Field(default=150, ge=1, description="Most steps of a short relaxation.")
+    max_steps: int = Field(default=150, ge=2, description="Most steps of a short relaxation.")
 
 
 class RelaxProtocol(Protocol):
@@ -38,7 +38,9 @@ class RelaxProtocol(Protocol):
         gt=0,
         description="Largest force (and cell force) at the end, in eV/Å; section 1.7 has 0.02.",
     )
-    max_steps: int = Field(default=600, ge=1, description="Most optimizer steps of one attempt.")
+    max_steps: int = Field(
+        default=600, ge=2, description="Most optimizer steps of one attempt; atomate2 takes 1 for a single point."
+    )
     optimizer: Literal["FIRE", "LBFGS", "BFGS"] = Field(default="FIRE", description="ASE optimizer.")
     relax_cell: bool = Field(default=True, description="Whether the cell relaxes with the positions.")
 

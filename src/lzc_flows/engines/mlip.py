@@ -40,8 +40,8 @@ class NepEngine:
         """Return the version of calorine and the checksum of the model file."""
         package = _version_of("calorine", "nep", self.name)
         file = model("nep89")
-        if not file.path.is_file():
-            raise InputError("engine 'nep': its model file is missing: run `lzc models install nep89`")
+        if not file.installed():
+            raise InputError("engine 'nep': its model file is missing or damaged: run `lzc models install nep89`")
         return EngineStamp(name=self.name, version=f"calorine {package}, nep89 sha256 {file.sha256[:12]}")
 
     def relax_maker(self, protocol: RelaxProtocol) -> ForceFieldRelaxMaker:

@@ -1,13 +1,15 @@
-"""`python -m lzc_flows.engines.relax_worker`: relax the structures of a request, in a process of its own.
+"""`python -m lzc_flows.engines.relax_worker PARENT`: relax the structures of a request, in a process of its own.
 
-A crash of the engine ends this process only. Reads ``relax_request.json`` and writes ``relax_result.json`` in
-the working directory, whole or not at all; the optimizer's log ``relax.log`` grows with each step, so that a
-monitor can tell a slow run from a frozen one. Structures already in the result are not relaxed again.
+A crash of the engine ends this process only; it ends with its parent, whose process id is PARENT. Reads
+``relax_request.json`` and writes ``relax_result.json`` in the working directory, whole or not at all; the optimizer's
+log ``relax.log`` grows with each step, so that a monitor can tell a slow run from a frozen one. Structures already in
+the result are not relaxed again.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,13 +102,16 @@ def relax_all(folder: Path) -> RelaxResult:
         bare = structure.copy().remove_oxidation_states()
         outcome: Any = maker.run_ase(bare)
         forces = np.array(outcome.trajectory.forces[-1])
+        # frames: the start, one a step, and the end once more; a single point has one frame
+        steps = max(len(outcome.trajectory.energy) - 2, 0)
         result.relaxed.append(
             Relaxed(
                 structure=outcome.final_mol_or_struct,
                 energy_ev=float(outcome.trajectory.energy[-1]),
                 max_force_ev_per_angstrom=float(np.linalg.norm(forces, axis=1).max()),
-                converged=bool(outcome.converged),
-                steps=len(outcome.trajectory.energy) - 1,
+                # the cell filter measures forces in the starting cell: check them in the last one too
+                converged=bool(outcome.converged and outcome.is_force_converged),
+                steps=steps,
                 wall_s=float(outcome.elapsed_time),
             )
         )
@@ -116,4 +121,6 @@ def relax_all(folder: Path) -> RelaxResult:
 
 if __name__ == "__main__":
     end_with_parent()
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit("the parent was gone before the work began")
     relax_all(Path.cwd())

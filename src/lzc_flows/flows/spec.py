@@ -100,11 +100,11 @@ def parse_campaign(content: dict[str, Any], where: str, folder: Path) -> Campaig
     """Return the campaign that a mapping describes; a host's CIF is looked up from `folder`."""
     try:
         spec = CampaignSpec.model_validate(content)
+        return spec.model_copy(update={"host": spec.host.with_cif_text(folder)})
     except ValidationError as error:
         raise InputError(f"campaign {where}: {_one_line(error)}") from None
     except InputError as error:
         raise InputError(f"campaign {where}: {error}") from None
-    return spec.model_copy(update={"host": spec.host.with_cif_text(folder)})
 
 
 def _one_line(error: ValidationError) -> str:
@@ -114,10 +114,12 @@ def _one_line(error: ValidationError) -> str:
     first = (unknown or error.errors())[0]
     location = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        given = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
-        return f"{location}: {first['msg'].removeprefix('Value error, ')}{given}"
+        value = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
+        return f"{location}: {first['msg'].removeprefix('Value error, ')}{value}"
     allowed = _allowed_keys(first["loc"])
-    near = difflib.get_close_matches(str(first["loc"][-1]), allowed, n=1)
+    given = str(first["loc"][-1])
+    # a key without its unit is far from the whole one by its letters
+    near = difflib.get_close_matches(given, allowed, n=1) or [key for key in allowed if key.startswith(given)]
     hint = f"did you mean {near[0]}? " if near else ""
     return f"{location}: unknown key; {hint}allowed are {', '.join(allowed)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from jobflow import Maker, job
 
 from lzc_flows.crystal.doping import Combination, HostFrame, doped_cell
 from lzc_flows.crystal.hostspec import HostSpec
-from lzc_flows.crystal.ordering import Arrangement, order
+from lzc_flows.crystal.ordering import Arrangement, Ordering, order
 from lzc_flows.documents.base import Correction
-from lzc_flows.documents.order import OrderDoc, ShortlistEntry
+from lzc_flows.documents.order import DecidedBy, OrderDoc, ShortlistEntry
 from lzc_flows.documents.protocols import OrderProtocol, RelaxProtocol
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.engines.relax_worker import RelaxRequest
@@ -60,7 +61,7 @@ class OrderMaker(Maker):
         if len(shortlist) > 1:
             stamp = engine_by_name(self.engine).stamp()
             energies, corrections = self._relaxed_energies_ev(shortlist)
-        ranked = sorted(range(len(shortlist)), key=lambda i: _preference(shortlist[i], energies[i], i))
+        ranked = by_preference(shortlist, energies)
         cell = doped_cell(HostFrame(crystal, combination.supercell), combination)
         return OrderDoc(
             structure=shortlist[ranked[0]].structure,
@@ -69,7 +70,7 @@ class OrderMaker(Maker):
             charge_orbits=ordering.charge_orbits,
             charge_ties=ordering.charge_ties,
             shortlist=[_entry(shortlist[i], energies[i]) for i in ranked],
-            decided_by=_decided_by(ordering.charge_ties, stamp is not None),
+            decided_by=_decided_by(ordering, stamp is not None),
             margin_ev=_margin_ev([energies[i] for i in ranked]),
             engine=stamp,
             protocol=self.protocol,
@@ -92,11 +93,19 @@ class OrderMaker(Maker):
         return energies, run.corrections
 
 
-def _preference(arrangement: Arrangement, energy_ev: float | None, position: int) -> tuple:
-    """Return a sort key: lower energy, then higher symmetry, then the order of the shortlist."""
-    if energy_ev is None:
-        return (float("inf"), -arrangement.stabiliser, position)
-    return (round(energy_ev / SAME_ENERGY_EV), -arrangement.stabiliser, position)
+def by_preference(shortlist: list[Arrangement], energies_ev: list[float | None]) -> list[int]:
+    """Return positions in the shortlist: lower energy, then higher symmetry, then the shortlist's own order.
+
+    Energies less than `SAME_ENERGY_EV` above the lowest of their level count as equal; a missing energy comes last.
+    """
+    comparable = [math.inf if energy is None else energy for energy in energies_ev]
+    levels: dict[int, float] = {}
+    floor = -math.inf
+    for i in sorted(range(len(comparable)), key=lambda i: comparable[i]):
+        if not comparable[i] < floor + SAME_ENERGY_EV:
+            floor = comparable[i]
+        levels[i] = floor
+    return sorted(levels, key=lambda i: (levels[i], -shortlist[i].stabiliser, i))
 
 
 def _entry(arrangement: Arrangement, energy_ev: float | None) -> ShortlistEntry:
@@ -109,12 +118,15 @@ def _entry(arrangement: Arrangement, energy_ev: float | None) -> ShortlistEntry:
     )
 
 
-def _decided_by(charge_ties: int, relaxed: bool) -> str:
+def _decided_by(ordering: Ordering, relaxed: bool) -> DecidedBy:
     if relaxed:
         return "relaxed energy"
-    return "electrostatics" if charge_ties == 1 else "symmetry"
+    if ordering.shortlist[0].instability_vu is not None:
+        return "bond valence"
+    return "electrostatics" if ordering.charge_ties == 1 else "symmetry"
 
 
 def _margin_ev(energies_ev: list[float | None]) -> float | None:
+    """Return the gap of the first two energies; 0 where symmetry chose the first of two equal ones."""
     present = [energy for energy in energies_ev if energy is not None]
-    return present[1] - present[0] if len(present) > 1 else None
+    return max(present[1] - present[0], 0.0) if len(present) > 1 else None

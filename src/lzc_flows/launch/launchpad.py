@@ -74,7 +74,9 @@ def add_workflows(launchpad: LaunchPad, workflows: list) -> None:
 
 def last_launch(launchpad: LaunchPad, launch_ids: list[int]) -> dict[str, Any] | None:
     """Return the newest of these launches; None if there is none."""
-    return launchpad.launches.find_one({"launch_id": {"$in": launch_ids}}, sort=[("launch_id", -1)])
+    # sorted here: SecantusDB gives what $in finds through an index in the order of the list, whatever the sort
+    found = launchpad.launches.find({"launch_id": {"$in": launch_ids}})
+    return max(found, key=lambda launch: launch["launch_id"], default=None)
 
 
 def running_directories(launchpad: LaunchPad, keys: set[str]) -> Iterator[tuple[StageState, Path]]:

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import multiprocessing
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lzc_flows.cli.main import main
+from lzc_flows.database.server import ServerInfo, start_server, stop_server
+from lzc_flows.database.stores import Database, connect
+from lzc_flows.settings import get_settings
+
+Forked = multiprocessing.context.ForkProcess
+FORK = multiprocessing.get_context("fork")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
+    """The embedded server; each test has a database of its own in it."""
+    folder = tmp_path_factory.mktemp("server")
+    yield start_server(folder)
+    stop_server(folder)
+
+
+@contextlib.contextmanager
+def environment(**settings: str) -> Iterator[None]:
+    """Exactly these `LZC_*` variables, and where the models are."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("LZC_") and name != "LZC_MODELS_DIR"]:
+            patch.delenv(name)
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        get_settings.cache_clear()
+        try:
+            yield
+        finally:
+            get_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def set_lzc() -> Callable[..., contextlib.AbstractContextManager[None]]:
+    """A context manager that sets `LZC_*` variables and nothing else of that prefix."""
+    return environment
+
+
+@pytest.fixture
+def database(server: ServerInfo, tmp_path: Path) -> Iterator[Database]:
+    """An empty database, the one that this process's settings name."""
+    name = f"test_{secrets.token_hex(6)}"
+    folder = str(tmp_path / "campaigns")
+    with environment(LZC_MONGO_URI=server.uri, LZC_MONGO_DATABASE=name, LZC_CAMPAIGNS_DIR=folder):
+        database = connect()
+        yield database
+        database.collection("plan").database.client.close()
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[[], dict[str, Any]]:
+    """A campaign of two candidates that runs in seconds; only the relax stage starts an engine."""
+
+    def content() -> dict[str, Any]:
+        return {
+            "name": "tiny",
+            "host": "lzc",
+            "grid": {
+                "supercell": [1, 1, 1],
+                "cations": ["Ti3+"],
+                "cation_sites": ["1a"],
+                "cation_counts": [1],
+                "anions": ["F-"],
+                "anion_sites": ["6i"],
+                "anion_counts": [1],
+                "undoped": True,
+            },
+            "stages": {
+                "order": {
+                    "engine": "nep",
+                    "protocol": {"shortlist": 1, "fmax_ev_per_angstrom": 0.2, "max_steps": 100},
+                },
+                "relax": {
+                    "engine": "nep",
+                    "protocol": {"fmax_ev_per_angstrom": 0.2, "max_steps": 200, "optimizer": "FIRE"},
+                },
+                "bvse": {"protocol": {"mobile": "Li+", "resolution_angstrom": 0.5, "cutoff_angstrom": 8.0}},
+            },
+            "ranking": {"performance": {"barrier_1d": 1.0, "barrier_3d": 1.0}, "cost_weight": 0.5},
+        }
+
+    return content
+
+
+@pytest.fixture
+def campaign_file(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """Write a campaign's content as YAML."""
+
+    def write(content: dict[str, Any]) -> Path:
+        path = tmp_path / f"{content['name']}.yaml"
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run_lzc(*arguments: object) -> Result:
+    """Run `lzc` in this process, which has imported everything already."""
+    out, err = io.StringIO(), io.StringIO()
+    code = 0
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.setattr(sys, "argv", ["lzc", *map(str, arguments)])
+        patch.setenv("COLUMNS", "250")
+        try:
+            main()
+        except SystemExit as leave:
+            code = int(leave.code or 0)
+    return Result(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def lzc() -> Callable[..., Result]:
+    """Run `lzc` in this process."""
+    return run_lzc
+
+
+@pytest.fixture
+def fork() -> Iterator[Callable[..., Forked]]:
+    """Run a function in a child process; children that are left are killed."""
+    children: list[Forked] = []
+
+    def start(function: Callable[..., object], *arguments: object) -> Forked:
+        child = FORK.Process(target=function, args=arguments, daemon=True)
+        child.start()
+        children.append(child)
+        return child
+
+    yield start
+    for child in children:
+        child.kill()
+        child.join()

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lzc_flows.database.queries import campaign_document, candidates, parse_where, planned_keys, ranking_table
+from lzc_flows.database.stores import CAMPAIGNS, CANDIDATES, PLAN, Database
+from lzc_flows.documents.candidate import CandidateDoc
+from lzc_flows.errors import InputError
+
+UNDOPED: dict[str, Any] = {
+    "key": "undoped",
+    "campaigns": ["2026", "other"],
+    "host": "lzc",
+    "cation": None,
+    "cation_element": None,
+    "cation_site": None,
+    "cation_count": 0,
+    "anion": None,
+    "anion_element": None,
+    "anion_site": None,
+    "anion_count": 0,
+    "supercell": (1, 1, 1),
+    "cation_axis": "pristine",
+    "column": "undoped",
+    "formula": "Li6Zr3Cl18",
+    "extra_mobile": 0,
+    "arrangements": "1",
+    "cost_usd_per_kg": 8.68,
+    "order_exhaustive": True,
+    "barrier_1d": 0.4,
+    "barrier_2d": 0.5,
+    "barrier_3d": 0.6,
+}
+
+
+def doped(key: str, ion: str, site: str, **numbers: Any) -> dict[str, Any]:
+    element = ion.rstrip("+-0123456789")
+    names = {"cation": ion, "cation_element": element, "cation_site": site, "cation_count": 1, "cation_axis": ion}
+    anion = {"anion": "F-", "anion_element": "F", "anion_site": "6i", "anion_count": 1, "column": f"{site} ×1"}
+    nothing = dict.fromkeys(("barrier_1d", "barrier_2d", "barrier_3d", "order_exhaustive"))
+    return {**UNDOPED, "key": key, "campaigns": ["2026"], "arrangements": "162", **names, **anion, **nothing, **numbers}
+
+
+SUMMARIES = [
+    UNDOPED,
+    doped("Ti3-1a", "Ti3+", "1a", barrier_1d=0.3, barrier_2d=0.55, barrier_3d=math.inf, extra_mobile=1),
+    doped("Ti4-2d", "Ti4+", "2d", barrier_1d=0.7, barrier_2d=0.8, barrier_3d=0.9, order_exhaustive=False),
+    doped("Tl3-1a", "Tl3+", "1a", cost_usd_per_kg=None, extra_mobile=1),
+]
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    documents = [CandidateDoc(**summary).model_dump(mode="json") for summary in SUMMARIES]
+    database.collection(CANDIDATES).insert_many(documents)
+    database.collection(PLAN).insert_many([{"key": d["key"], "campaigns": d["campaigns"]} for d in documents])
+    database.collection(CAMPAIGNS).insert_many([{"name": name, "spec": {}} for name in ("other", "2026")])
+    return database
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        ("", "Ti3-1a Ti4-2d Tl3-1a undoped"),
+        ("cation=Ti", "Ti3-1a Ti4-2d"),
+        ("cation=Ti3+", "Ti3-1a"),
+        ("cation='Ti3+'", "Ti3-1a"),
+        ("cation=T", ""),
+        ("cation!=Ti", "Tl3-1a undoped"),
+        ("cation!=Ti3+", "Ti4-2d Tl3-1a undoped"),
+        ("cation=none", "undoped"),
+        ("cation != none", "Ti3-1a Ti4-2d Tl3-1a"),
+        ("anion=F, cation=Ti", "Ti3-1a Ti4-2d"),
+        ("anion=F-,cation=Ti,barrier_3d<1", "Ti4-2d"),
+        ("barrier_1d<0.4", "Ti3-1a"),
+        ("barrier_1d<=0.4", "Ti3-1a undoped"),
+        ("barrier_1d<=4e-1", "Ti3-1a undoped"),
+        ("barrier_1d>0.4", "Ti4-2d"),
+        ("barrier_1d>=0.4", "Ti4-2d undoped"),
+        # no percolation is a number, above all others; not computed is none
+        ("barrier_3d>100", "Ti3-1a"),
+        ("barrier_3d=inf", "Ti3-1a"),
+        ("barrier_3d=none", "Tl3-1a"),
+        ("cost_usd_per_kg=none", "Tl3-1a"),
+        ("extra_mobile=1", "Ti3-1a Tl3-1a"),
+        ("extra_mobile<1", "Ti4-2d undoped"),
+        ("order_exhaustive=true", "undoped"),
+        ("order_exhaustive=False", "Ti4-2d"),
+        # text that looks like a number
+        ("arrangements=162", "Ti3-1a Ti4-2d Tl3-1a"),
+        ("campaigns=2026", "Ti3-1a Ti4-2d Tl3-1a undoped"),
+        ("cation_site=1a", "Ti3-1a Tl3-1a"),
+        ("key=undoped", "undoped"),
+    ],
+)
+def test_filters(filled: Database, where: str, found: str) -> None:
+    assert [entry["key"] for entry in candidates(filled, "2026", where)] == found.split()
+
+
+def test_filters_stay_within_the_campaign(filled: Database) -> None:
+    assert [entry["key"] for entry in candidates(filled, "other")] == ["undoped"]
+    assert candidates(filled, "other", "cation=Ti") == []
+    assert planned_keys(filled, "other") == {"undoped"}
+    assert planned_keys(filled, "none") == set()
+
+
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [
+        ("cation", "condition 'cation': FIELD OPERATOR VALUE is allowed"),
+        ("cation=", "condition 'cation=': FIELD OPERATOR VALUE"),
+        ("=Ti", "condition '=Ti': FIELD OPERATOR VALUE"),
+        ("cation=Ti, barrier_3d<0,6", "condition '6': FIELD OPERATOR VALUE"),
+        ("kation=Ti", "unknown field 'kation'; allowed are key, campaigns, "),
+        ("$where=1", r"condition '\$where=1': FIELD OPERATOR VALUE"),
+        ("barrier_3d<low", "condition 'barrier_3d<low': a number is allowed, or = none"),
+        ("barrier_3d<none", "condition 'barrier_3d<none': a number is allowed, or = none"),
+        ("extra_mobile=many", "a number is allowed"),
+        ("cation<Ti", "condition 'cation<Ti': = and != are allowed for text"),
+        ("arrangements>100", "= and != are allowed for text"),
+        ("order_exhaustive=maybe", "true, false or none is allowed"),
+    ],
+)
+def test_bad_conditions_are_named(where: str, named: str) -> None:
+    with pytest.raises(InputError, match=named) as caught:
+        parse_where(where)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_ranking_table_keeps_inf_and_nan_apart(filled: Database) -> None:
+    table = ranking_table(filled, "2026").set_index("key")
+    assert list(table["cation"]) == ["Ti3+", "Ti4+", "Tl3+", "pristine"]
+    assert list(table["column"]) == ["1a ×1", "2d ×1", "1a ×1", "undoped"]
+    assert table.loc["Ti3-1a", "barrier_3d"] == math.inf
+    assert np.isnan(
+        table.loc["Tl3-1a", ["barrier_1d", "barrier_2d", "barrier_3d", "cost_usd_per_kg"]].astype(float)
+    ).all()
+    assert table.loc["undoped", "barrier_3d"] == 0.6
+    assert table.dtypes[["barrier_1d", "cost_usd_per_kg"]].eq(float).all()
+
+
+def test_an_unknown_campaign_is_an_empty_table_of_the_same_columns(filled: Database) -> None:
+    assert ranking_table(filled, "none").empty
+    assert list(ranking_table(filled, "none").columns) == list(ranking_table(filled, "2026").columns)
+
+
+def test_an_unknown_campaign_is_refused_with_the_known_ones(filled: Database, database: Database) -> None:
+    assert campaign_document(filled, "2026") == {"name": "2026", "spec": {}}
+    with pytest.raises(InputError, match=r"^campaign 'nine': not in the database; it holds 2026, other$"):
+        campaign_document(filled, "nine")
+    filled.collection(CAMPAIGNS).delete_many({})
+    with pytest.raises(InputError, match="it holds none$"):
+        campaign_document(filled, "nine")

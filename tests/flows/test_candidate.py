@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobflow import OnMissing
+
+from lzc_flows.crystal.hostspec import HostSpec
+from lzc_flows.errors import InputError
+from lzc_flows.flows import candidate as candidate_module
+from lzc_flows.flows.candidate import Campaign
+from lzc_flows.flows.spec import STAGES, parse_campaign
+
+Content = dict[str, Any]
+
+
+@pytest.fixture
+def content(tiny: Callable[[], Content]) -> Content:
+    return tiny()
+
+
+def campaign(content: Content) -> Campaign:
+    return Campaign(parse_campaign(content, where="c.yaml", folder=Path()))
+
+
+def keys(content: Content) -> list[str]:
+    return [candidate.key for candidate in campaign(content).candidates]
+
+
+def test_keys_are_unique_readable_and_safe_as_names_of_files(content: Content) -> None:
+    content["grid"] |= {
+        "supercell": [2, 2, 1],
+        "cations": ["Mg2+", "Al3+", "Ti3+", "Ti4+", "Hf4+", "P5+", "W6+"],
+        "cation_sites": ["1a", "2d", "1a+2d"],
+        "cation_counts": [1, 2],
+        "anions": ["F-", "O2-"],
+        "anion_counts": [1, 2, 3],
+    }
+    found = keys(content)
+    assert len(found) == 7 * 3 * 2 * 2 * 3 + 1
+    assert len(set(found)) == len(found)
+    assert all(re.fullmatch(r"[A-Za-z0-9_+-]+_[0-9a-f]{10}", key) for key in found)
+    assert any(key.startswith("Ti3-1a-x1_F1-6i-x3_2x2x1_") for key in found)
+
+
+def test_keys_are_the_same_in_another_process(content: Content, tmp_path: Path) -> None:
+    code = (
+        "import json, sys; from pathlib import Path; from lzc_flows.flows.candidate import Campaign\n"
+        "from lzc_flows.flows.spec import parse_campaign\n"
+        "spec = parse_campaign(json.loads(sys.argv[1]), where='c.yaml', folder=Path())\n"
+        "print(*(candidate.key for candidate in Campaign(spec).candidates))"
+    )
+    # another order of the file's keys, and another seed of Python's hashes
+    shuffled = json.dumps(dict(reversed(content.items())))
+    done = subprocess.run(
+        [sys.executable, "-c", code, shuffled],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin", "HOME": str(Path.home()), "PYTHONHASHSEED": "4711"},
+    )
+    assert done.stdout.split() == keys(content)
+
+
+def set_in(content: Content, path: str, value: Any) -> None:
+    *above, last = path.split(".")
+    for part in above:
+        content = content.setdefault(part, {})
+    content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("stages.order.engine", "chgnet"),
+        ("stages.relax.engine", "chgnet"),
+        ("stages.order.protocol.shortlist", 2),
+        ("stages.order.protocol.fmax_ev_per_angstrom", 0.21),
+        ("stages.order.protocol.max_steps", 99),
+        ("stages.relax.protocol.fmax_ev_per_angstrom", 0.19),
+        ("stages.relax.protocol.max_steps", 201),
+        ("stages.relax.protocol.optimizer", "LBFGS"),
+        ("stages.relax.protocol.relax_cell", False),
+        ("stages.bvse.protocol.resolution_angstrom", 0.4),
+        ("stages.bvse.protocol.cutoff_angstrom", 9.0),
+        ("stages.bvse.protocol.convention", "bvlain"),
+        ("grid.supercell", [1, 1, 2]),
+        ("host", "lzc-aimd"),
+    ],
+)
+def test_what_changes_a_result_changes_every_key(content: Content, path: str, value: Any) -> None:
+    before = keys(content)
+    set_in(content, path, value)
+    assert not set(before) & set(keys(content))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("grid.cations", ["Hf4+"]),
+        ("grid.cation_sites", ["2d"]),
+        ("grid.cation_counts", [0]),
+        ("grid.anions", ["Br-"]),
+        ("grid.anion_counts", [2]),
+    ],
+)
+def test_another_combination_has_another_key_and_the_undoped_host_keeps_its_own(
+    content: Content, path: str, value: Any
+) -> None:
+    before = keys(content)
+    set_in(content, path, value)
+    assert set(before) & set(keys(content)) == {before[0]}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("name", "another"),
+        ("description", "words"),
+        ("ranking.performance", {"barrier_2d": 3.0}),
+        ("ranking.cost_weight", 0.1),
+        ("ranking.normalisation", "rank"),
+        ("grid.cation_sites", ["1a", "1a"]),
+        # the values that they have by default, spelt out
+        ("stages.relax.protocol.relax_cell", True),
+        ("stages.bvse.protocol.convention", "softbv"),
+        ("host", {"name": "lzc", "mobile": "Li+"}),
+    ],
+)
+def test_what_changes_no_result_changes_no_key(content: Content, path: str, value: Any) -> None:
+    before = keys(content)
+    set_in(content, path, value)
+    assert keys(content) == before
+
+
+def own_host(shift: float) -> Content:
+    """The built-in host as a CIF of one's own, one Cl shifted along c by a fraction of the cell."""
+    structure = HostSpec(name="lzc").read().structure
+    labels = [f"{site.specie.symbol}{number}" for number, site in enumerate(structure)]
+    wyckoff = dict(zip(labels, structure.site_properties["wyckoff"], strict=True))
+    bare = structure.copy().remove_oxidation_states()
+    bare.relabel_sites()
+    chlorine = next(i for i, site in enumerate(bare) if site.specie.symbol == "Cl")
+    bare.translate_sites([chlorine], [0, 0, shift])
+    for site, label in zip(bare, labels, strict=True):
+        site.label = label
+    return {
+        "name": "mine",
+        "cif": bare.to(fmt="cif"),
+        "labels": wyckoff,
+        "oxidation_states": {"Li": 1, "Zr": 4, "Cl": -1},
+    }
+
+
+def test_a_moved_atom_of_the_host_changes_every_key_and_the_hosts_name_none(content: Content) -> None:
+    content["grid"] = {"supercell": [1, 1, 1], "cations": ["Hf4+"], "cation_sites": ["1a"]}
+    before = keys(content | {"host": own_host(0.0)})
+    assert keys(content | {"host": own_host(0.0) | {"name": "renamed"}}) == before
+    assert not set(before) & set(keys(content | {"host": own_host(1e-4)}))
+
+
+def test_another_version_of_the_results_changes_every_key(content: Content, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = keys(content)
+    monkeypatch.setattr(candidate_module, "RESULTS_VERSION", "2")
+    assert not set(before) & set(keys(content))
+
+
+def test_an_engine_that_is_not_installed_is_named(
+    content: Content, tmp_path: Path, set_lzc: Callable[..., Any]
+) -> None:
+    with (
+        set_lzc(LZC_MODELS_DIR=str(tmp_path)),
+        pytest.raises(InputError, match="engine 'nep': its model file is missing.* run `lzc models install nep89`"),
+    ):
+        keys(content)
+
+
+def test_jobs_carry_key_and_stage_and_refuse_missing_references(content: Content) -> None:
+    mine = campaign(content)
+    first = list(mine.first_jobs(mine.candidates))
+    key = mine.candidates[0].key
+    jobs = [first[0], *(mine.next_job(key, stage, "0-1-2") for stage in STAGES[1:])]
+    assert len(first) == len(mine.candidates)
+    for job, stage in zip(jobs, STAGES, strict=True):
+        assert job.metadata["key"] == key
+        assert job.metadata["stage"] == stage
+        assert job.metadata["campaign"] == "tiny"
+        assert job.name == f"{stage} {key}"
+        assert job.config.on_missing_references == OnMissing.ERROR
+    for job in jobs[1:]:
+        assert [reference.uuid for reference in job.input_references] == ["0-1-2"]
+    with pytest.raises(ValueError, match="'aimd'"):
+        mine.next_job(key, "aimd", "0-1-2")

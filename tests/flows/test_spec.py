@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lzc_flows.crystal.hostspec import HostSpec
+from lzc_flows.errors import InputError
+from lzc_flows.flows.candidate import Campaign
+from lzc_flows.flows.spec import STAGES, CampaignSpec, load_campaign, parse_campaign
+
+# every key that a campaign file may have, with a value
+WHOLE: dict[str, Any] = CampaignSpec(
+    name="whole", host=HostSpec(name="lzc"), grid={"supercell": [2, 2, 1], "cations": ["Ti3+"]}
+).model_dump(mode="json")
+FREE = {("ranking", "performance"), ("host", "labels"), ("host", "oxidation_states"), ("host", "vacant")}
+"""Mappings whose keys the user chooses."""
+
+
+def key_paths(content: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in content.items():
+        yield (*above, key)
+        if isinstance(value, dict) and (*above, key) not in FREE:
+            yield from key_paths(value, (*above, key))
+
+
+PATHS = list(key_paths(WHOLE))
+
+
+def changed(path: tuple[str, ...], value: Any, key: str | None = None) -> dict[str, Any]:
+    """The whole campaign with one value changed, or one key respelt."""
+    content = copy.deepcopy(WHOLE)
+    inner = content
+    for part in path[:-1]:
+        inner = inner[part]
+    if key is not None:
+        inner[key] = inner.pop(path[-1])
+    else:
+        inner[path[-1]] = value
+    return content
+
+
+def refusal(content: dict[str, Any]) -> str:
+    """The one line with which a campaign is refused, before anything of it runs."""
+    with pytest.raises(InputError) as caught:
+        _ = Campaign(parse_campaign(content, where="c.yaml", folder=Path())).cells
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith("campaign ")
+    return line
+
+
+def test_every_level_is_there() -> None:
+    assert {path[0] for path in PATHS} == {"name", "description", "host", "grid", "stages", "ranking"}
+    assert {path[1] for path in PATHS if path[0] == "stages" and len(path) > 1} == set(STAGES)
+    assert ("stages", "order", "protocol", "shortlist") in PATHS
+    assert parse_campaign(WHOLE, where="c.yaml", folder=Path()).name == "whole"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=".".join)
+def test_a_misspelt_key_is_refused_with_the_nearest_one(path: tuple[str, ...]) -> None:
+    key = path[-1]
+    for wrong in (key[:-1], key + "s", key[0] + key):
+        line = refusal(changed(path, None, key=wrong))
+        assert f"{'.'.join((*path[:-1], wrong))}: unknown key; did you mean {key}? allowed are " in line
+
+
+@given(path=st.sampled_from(PATHS), letters=st.text("abcxyz_", min_size=1, max_size=12))
+def test_no_key_is_ignored(path: tuple[str, ...], letters: str) -> None:
+    content = copy.deepcopy(WHOLE)
+    inner = content
+    for part in path[:-1]:
+        inner = inner[part]
+    inner[f"q{letters}"] = 1
+    assert f"q{letters}: unknown key; " in refusal(content)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        (("name",), "Has Blanks", "'Has Blanks'"),
+        (("name",), "../up", "'../up'"),
+        (("host",), "lzd", "host 'lzd': allowed are lzc, "),
+        (("host",), {"name": "mine", "cif": "none.cif"}, "no such CIF: none.cif"),
+        (("grid", "supercell"), [1, 1, 0], "three positive integers"),
+        (("grid", "supercell"), [1, 1], "grid.supercell"),
+        (("grid", "supercell"), "2x2x1", "grid.supercell"),
+        (("grid", "cations"), "Ti3+", "grid.cations"),
+        (("grid", "cations"), ["Xx3+"], "'Xx3+'"),
+        (("grid", "cations"), ["Ti"], "'Ti': an element with its charge is allowed"),
+        (("grid", "cations"), ["Ti7+"], "Ti is known in the oxidation states "),
+        (("grid", "cations"), ["F-"], "cations are allowed"),
+        (("grid", "anions"), ["Ti3+"], "anions are allowed"),
+        (("grid", "cation_sites"), ["9z"], "'9z'"),
+        (("grid", "cation_counts"), [-1], "0 and above"),
+        (("grid", "undoped"), "perhaps", "'perhaps'"),
+        (("stages", "order", "engine"), "vasp", "'chgnet' or 'nep'"),
+        (("stages", "relax", "engine"), "NEP", "'chgnet' or 'nep'"),
+        (("stages", "order", "protocol", "shortlist"), 0, "greater than or equal to 1"),
+        (("stages", "order", "protocol", "shortlist"), 1.5, "stages.order.protocol.shortlist"),
+        (("stages", "relax", "protocol", "fmax_ev_per_angstrom"), 0, "greater than 0"),
+        (("stages", "relax", "protocol", "fmax_ev_per_angstrom"), "low", "'low'"),
+        (("stages", "relax", "protocol", "optimizer"), "Newton", "'FIRE', 'LBFGS' or 'BFGS'"),
+        (("stages", "bvse", "protocol", "convention"), "mine", "'mine': allowed are bvlain, softbv"),
+        (("stages", "bvse", "protocol", "mobile"), "Li", "'Li': an element with its charge"),
+        (("ranking", "performance"), {"barrier_4d": 1}, "'barrier_4d': allowed are barrier_1d, barrier_2d, barrier_3d"),
+        (("ranking", "performance"), {"barrier_1d": -1}, "ranking.performance.barrier_1d"),
+        (("ranking", "performance"), {}, "ranking.performance"),
+        (("ranking", "cost_weight"), 1.1, "less than or equal to 1"),
+        (("ranking", "normalisation"), "z-score", "'min-max' or 'rank'"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_allowed(path: tuple[str, ...], value: Any, named: str) -> None:
+    assert named in refusal(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("grid", "named"),
+    [
+        ({"supercell": [1, 1, 1], "cations": ["Ti3+"], "cation_sites": ["1a"], "cation_counts": [2]}, "above 1"),
+        ({"supercell": [1, 1, 1], "anions": ["F-"], "anion_counts": [19]}, "18 such sites"),
+        # 10 O for Cl want 10 extra Li, and the cell has 9 vacant octahedra
+        ({"supercell": [1, 1, 1], "anions": ["O2-"], "anion_counts": [10]}, "-10 cannot be compensated by Li+"),
+        ({"supercell": [1, 1, 1], "undoped": False}, "its grid is empty"),
+        ({"supercell": [1, 1, 1], "cations": ["Ti3+"], "cation_sites": ["1a+6i"]}, "they hold different ions"),
+    ],
+)
+def test_contents_that_do_not_fit_the_cell_are_refused(grid: dict[str, Any], named: str) -> None:
+    assert named in refusal({"name": "unfit", "host": "lzc", "grid": grid})
+
+
+@pytest.mark.parametrize("host", ["lzc-rietveld", "lzc-10tf-rietveld"])
+def test_a_partially_occupied_host_has_no_grid(host: str) -> None:
+    assert "partially occupied" in refusal(changed(("host",), host))
+
+
+@pytest.mark.parametrize("key", ["name", "host", "grid"])
+def test_what_is_missing_is_named(key: str) -> None:
+    content = {name: value for name, value in WHOLE.items() if name != key}
+    assert refusal(content) == f"campaign c.yaml: {key}: Field required"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (b"name: [1,\n  host: {", "not YAML"),
+        (b"name: \xff\xfe", "not YAML"),
+        (b"", "a mapping with name, host and grid is allowed"),
+        (b"- name: x", "a mapping with name, host and grid is allowed"),
+        (b"1: x\nname: x\nhost: lzc\ngrid: {supercell: [1, 1, 1]}", "1: Keys should be strings"),
+    ],
+)
+def test_a_file_that_holds_no_campaign(tmp_path: Path, text: bytes, named: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(text)
+    with pytest.raises(InputError) as caught:
+        load_campaign(path)
+    assert str(caught.value).startswith(f"campaign {path}: ")
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_a_folder(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(InputError, match=rf"^campaign {path}: no such file$"):
+            load_campaign(path)
+
+
+def test_a_hosts_cif_is_looked_up_beside_the_file_and_travels_as_text(
+    tmp_path: Path, tiny: Callable[[], dict[str, Any]], campaign_file: Callable[[dict[str, Any]], Path]
+) -> None:
+    cif = HostSpec(name="lzc").read().structure.to(fmt="cif")
+    (tmp_path / "mine.cif").write_text(cif)
+    content = tiny() | {"host": {"name": "mine", "cif": "mine.cif"}}
+    spec = load_campaign(campaign_file(content))
+    assert spec.host.cif == cif
+
+
+def test_engines_are_named_once() -> None:
+    spec = parse_campaign(WHOLE, where="c.yaml", folder=Path())
+    assert spec.engines == ("nep", "chgnet")
+    same = changed(("stages", "relax", "engine"), "nep")
+    assert parse_campaign(same, where="c.yaml", folder=Path()).engines == ("nep",)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jobflow import JobStore
+from jobflow.core.job import Job
+from jobflow.managers.local import run_locally
+from maggma.stores import MemoryStore
+from pydantic import BaseModel
+
+
+@pytest.fixture(scope="session")
+def stores() -> Callable[[], JobStore]:
+    """Make a job store with the additional store `data`."""
+
+    def make() -> JobStore:
+        return JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def run(stores: Callable[[], JobStore]) -> Callable[[Job, Path], BaseModel]:
+    """Run a job with jobflow in a directory and return its document as it comes back from the store."""
+
+    def run_job(job: Job, folder: Path) -> BaseModel:
+        store = stores()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            run_locally(job, store=store, log=False, ensure_success=True)
+        schema = job.output_schema
+        assert schema is not None
+        return schema.from_stored(store.get_output(job.uuid, load=True))
+
+    return run_job

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fireworks import LaunchPad
+
+from lzc_flows.database.stores import LOCKS, Database, connect
+from lzc_flows.flows.candidate import Campaign
+from lzc_flows.launch.launchpad import last_launch, open_launchpad, stage_states
+from lzc_flows.launch.submit import submit
+
+
+def test_what_is_queued_outlives_opening_again(database: Database, campaign: Campaign) -> None:
+    submit(campaign, database, open_launchpad(database))
+    again = open_launchpad(database)
+    assert again.fireworks.count_documents({"state": "READY"}) == 2
+    assert database.collection(LOCKS).count_documents({}) == 0
+
+
+def open_and_submit(campaign: Campaign) -> None:
+    database = connect()
+    submit(campaign, database, open_launchpad(database))
+
+
+def test_many_first_openers_of_an_empty_database_clear_nothing(
+    database: Database, campaign: Campaign, fork: Callable
+) -> None:
+    children = [fork(open_and_submit, campaign) for _ in range(4)]
+    for child in children:
+        child.join(60)
+        assert child.exitcode == 0
+    launchpad = open_launchpad(database)
+    assert sorted(launchpad.get_fw_ids({"state": "READY"})) == [1, 2]
+    assert sorted(launchpad.get_wf_ids()) == [1, 2]
+
+
+def test_states_are_those_of_the_asked_candidates(database: Database, campaign: Campaign, launchpad: LaunchPad) -> None:
+    submit(campaign, database, launchpad)
+    keys = [candidate.key for candidate in campaign.candidates]
+    (state,) = stage_states(launchpad, {keys[1]})
+    assert (state.key, state.stage, state.state) == (keys[1], "order", "READY")
+    assert len(list(stage_states(launchpad, set(keys)))) == 2
+    assert list(stage_states(launchpad, set())) == []
+
+
+def test_the_last_launch_is_the_newest(launchpad: LaunchPad) -> None:
+    launchpad.launches.insert_many([{"launch_id": number, "n": number} for number in (3, 7, 5)])
+    assert last_launch(launchpad, [3, 7, 5])["n"] == 7
+    assert last_launch(launchpad, [3, 5])["n"] == 5
+    assert last_launch(launchpad, []) is None
+
+
+def test_states_are_found_by_indexes(launchpad: LaunchPad) -> None:
+    indexed = {entry["key"][0][0] for entry in launchpad.fireworks.index_information().values()}
+    assert {"fw_id", "state", "spec.key"} <= indexed
