@@ -23,15 +23,16 @@ from typing import Any
 import numpy as np
 from ase.units import GPa
 
-from cp2k_pbe import read_calculations, run_cp2k, write_calculations
+from cp2k_pbe import run_cp2k, write_calculations
 from dft_checks import (
     CHECKS,
     GAMMA,
-    HOST,
     REFERENCE,
+    UNSETTLED,
     Row,
     atom_names,
     errors,
+    judges,
     pressure_gpa,
     settings_errors,
     stress_check,
@@ -41,6 +42,7 @@ from engine_structures import (
     LARGER,
     RATTLE_ANGSTROM,
     RATTLED,
+    RELAXED_BY,
     SEED,
     ideal,
     larger_host,
@@ -58,9 +60,13 @@ TIMED_STEPS = 10
 
 
 def force_errors() -> list[Row]:
-    """Return a row for each engine and crystal, and one for all rattled crystals together."""
-    judged = [c for c in read_calculations() if c.settings == REFERENCE]
-    rattles = [c for c in judged if c.name in RATTLED]
+    """Return a row for each engine and crystal, and one for all rattled crystals together; F left out."""
+    judged = judges()
+    kept = {c.name: [site.specie.symbol not in UNSETTLED for site in c.structure] for c in judged}
+    names = {c.name: [n for n, k in zip(atom_names(c), kept[c.name], strict=True) if k] for c in judged}
+    reference = {c.name: c.forces[kept[c.name]] for c in judged}
+    rattles = [c.name for c in judged if c.name in RATTLED]
+    atoms = [f"{atom}, {crystal}" for crystal in rattles for atom in names[crystal]]
     rows = []
     for name, engine in ENGINES.items():
         calculator = engine.relax_maker(RelaxProtocol()).calculator
@@ -68,19 +74,25 @@ def force_errors() -> list[Row]:
         for c in judged:
             ase_atoms = c.structure.to_ase_atoms()
             ase_atoms.calc = calculator
-            found[c.name] = np.array(ase_atoms.get_forces(), dtype=float)
-            row = {"engine": name, "crystal": c.name, **errors(found[c.name], c.forces, atom_names(c))}
+            found[c.name] = np.array(ase_atoms.get_forces(), dtype=float)[kept[c.name]]
+            row = {"engine": name, "crystal": c.name}
+            row |= errors(found[c.name], reference[c.name], names[c.name])
+            if c.name not in RATTLED:
+                # where one side's forces vanish, ratios say nothing
+                for ratio in ("correlation", "slope", "rmse_unscaled"):
+                    del row[ratio]
             row["pressure_gpa"] = pressure_gpa(ase_atoms.get_stress(voigt=False) / GPa)
             rows.append({**row, "dft_pressure_gpa": pressure_gpa(c.stress_gpa)})
-        forces = np.concatenate([found[c.name] for c in rattles])
-        reference = np.concatenate([c.forces for c in rattles])
-        atoms = [f"{atom}, {c.name}" for c in rattles for atom in atom_names(c)]
-        rows.append({"engine": name, "crystal": "all rattled", **errors(forces, reference, atoms)})
-        rows[-1]["mae_by_element"] = {
-            element: float(np.abs(forces - reference)[[atom.startswith(element + " ") for atom in atoms]].mean())
-            for element in sorted({atom.split()[0] for atom in atoms})
-        }
+        pooled = [np.concatenate([forces[crystal] for crystal in rattles]) for forces in (found, reference)]
+        rows.append({"engine": name, "crystal": "all rattled", **errors(*pooled, atoms)})
+        rows[-1]["mae_by_element"] = _mae_by_element(*pooled, atoms)
     return rows
+
+
+def _mae_by_element(forces: np.ndarray, reference: np.ndarray, atoms: Sequence[str]) -> dict[str, float]:
+    elements = np.array([atom.split()[0] for atom in atoms])
+    absolute = np.abs(forces - reference)
+    return {str(element): float(absolute[elements == element].mean()) for element in np.unique(elements)}
 
 
 def relaxations() -> list[Row]:
@@ -89,9 +101,9 @@ def relaxations() -> list[Row]:
     The DFT energy is above the lowest of the stored relaxed hosts.
     """
     rietveld, aimd = ideal().lattice, aimd_host().structure.lattice
-    judged = {c.name: c for c in read_calculations() if c.settings == REFERENCE}
+    judged = {c.name: c for c in judges()}
     starts = {"ideal": ideal(), "rattled": rattled(ideal(), SEED)}
-    lowest = min(judged[f"relaxed by {name}"].energy_ev for name in ENGINES)
+    lowest = min(judged[RELAXED_BY + name].energy_ev for name in ENGINES)
     rows = []
     for name in ENGINES:
         for start, relaxed in zip(starts, relax(name, list(starts.values())), strict=True):
@@ -102,7 +114,7 @@ def relaxations() -> list[Row]:
             row["volume_against_aimd"] = lattice.volume / (aimd.volume / 3) - 1
             row |= {"steps": relaxed.steps, "wall_s": relaxed.wall_s}
             if start == "ideal":
-                dft = judged[f"relaxed by {name}"]
+                dft = judged[RELAXED_BY + name]
                 row["dft_pressure_gpa"] = pressure_gpa(dft.stress_gpa)
                 row["dft_max_force"] = float(np.linalg.norm(dft.forces, axis=1).max())
                 row["dft_energy_mev_per_atom"] = 1000 * (dft.energy_ev - lowest) / len(dft.structure)
@@ -152,7 +164,7 @@ def recompute(command: str) -> None:
     judged = {**rattled_structures(), **relaxed_structures()}
     structures = {**judged, LARGER: larger_host()}
     plan = [(name, REFERENCE) for name in judged] + [(LARGER, GAMMA)]
-    plan += [(HOST, settings) for settings in dict.fromkeys(s for pair in CHECKS.values() for s in pair)]
+    plan += [(crystal, settings) for crystal, *pair in CHECKS.values() for settings in pair]
     calculations = []
     for name, settings in dict.fromkeys(plan):
         calculations.append(run_cp2k(name, structures[name], settings, command))
@@ -171,7 +183,7 @@ def provenance() -> Row:
         "crystals": {
             **RATTLED,
             LARGER: "the first one in a cell of 1.02 times the volume",
-            **{f"relaxed by {n}": engine_stamp(n) for n in ENGINES},
+            **{RELAXED_BY + name: engine_stamp(name) for name in ENGINES},
         },
     }
 

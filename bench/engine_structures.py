@@ -28,6 +28,9 @@ RATTLED = {
 LARGER = "host, 2 % larger"
 """The first one in a larger cell: energies of the two give a pressure to hold the stress against."""
 
+RELAXED_BY = "relaxed by "
+"""Start of the names of the relaxed hosts; the engine's name follows."""
+
 
 def ideal() -> Structure:
     """Return the ideal host at the Rietveld cell: 27 atoms, elements only."""
@@ -57,7 +60,7 @@ def larger_host() -> Structure:
 
 def relaxed_structures() -> dict[str, Structure]:
     """Return the ideal host as each engine relaxes it by the campaign's protocol, cell included."""
-    return {f"relaxed by {name}": _bare(relax(name, [ideal()])[0].structure) for name in ENGINES}
+    return {RELAXED_BY + name: _bare(relax(name, [ideal()])[0].structure) for name in ENGINES}
 
 
 def relax(engine: str, structures: list[Structure]) -> list[Relaxed]:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from lzc_flows.cli.main import main
+from lzc_flows.crystal.host import ideal_host
 from lzc_flows.database.server import ServerInfo, start_server, stop_server
 from lzc_flows.database.stores import Database, connect
 from lzc_flows.settings import get_settings
@@ -96,6 +97,27 @@ def tiny() -> Callable[[], dict[str, Any]]:
         }
 
     return content
+
+
+@pytest.fixture(scope="session")
+def own_host() -> Callable[[float], dict[str, Any]]:
+    """The built-in host as a CIF of one's own, one Cl shifted along c by a fraction of the cell."""
+
+    def host(shift: float) -> dict[str, Any]:
+        labelled = ideal_host().structure
+        bare = labelled.copy().remove_oxidation_states()
+        for number, site in enumerate(bare):
+            site.label = f"{site.specie.symbol}{number}"
+        chlorine = next(number for number, site in enumerate(bare) if site.specie.symbol == "Cl")
+        bare.translate_sites([chlorine], [0, 0, shift])
+        return {
+            "name": "mine",
+            "cif": bare.to(fmt="cif"),
+            "labels": dict(zip(bare.labels, labelled.site_properties["wyckoff"], strict=True)),
+            "oxidation_states": {"Li": 1, "Zr": 4, "Cl": -1},
+        }
+
+    return host
 
 
 @pytest.fixture

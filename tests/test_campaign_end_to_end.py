@@ -300,7 +300,7 @@ def test_killed_at_any_moment_it_goes_on_and_nothing_runs_twice(tmp_path: Path, 
         for _ in range(2):
             # the whole group of `lzc run`; its workers are left without parent
             run = here.start("run", path, "--workers", 2)
-            wait_for(lambda: here.workers() or run.poll() is not None)
+            wait_for(here.workers)
             time.sleep(chance.uniform(1.0, 8.0))
             os.killpg(run.pid, signal.SIGKILL)
             run.communicate()
@@ -386,7 +386,9 @@ def test_a_failed_job_is_named_and_the_rest_is_ranked(
 
 
 @pytest.mark.parametrize("size", ["1m", "64m"])
-def test_a_full_disk_is_one_line(tmp_path: Path, tiny: Callable[[], Content], size: str) -> None:
+def test_a_full_disk_is_one_line(
+    tmp_path: Path, tiny: Callable[[], Content], lzc: Callable, set_lzc: Callable, size: str
+) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
@@ -394,11 +396,12 @@ def test_a_full_disk_is_one_line(tmp_path: Path, tiny: Callable[[], Content], si
         pytest.skip("mounting a small file system takes root")
     here = Place(tmp_path, {"LZC_CAMPAIGNS_DIR": str(disk / "campaigns")})
     try:
-        out, err = here.lzc("run", here.write(tiny()), code=2)
-        assert out == ""
-        assert len(err.splitlines()) == 1
-        assert re.search("No space left|disk full", err)
-        assert str(disk) in err
+        with set_lzc(**here.settings):
+            result = lzc("run", here.write(tiny()))
+        assert (result.code, result.out) == (2, "")
+        assert len(result.err.splitlines()) == 1
+        assert re.search("No space left|disk full", result.err)
+        assert str(disk) in result.err
     finally:
         stop_server(disk / "campaigns")
         subprocess.run(["umount", "--lazy", str(disk)], check=True)

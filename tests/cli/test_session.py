@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from lzc_flows.cli.session import Session
-from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.database.stores import Database
 from lzc_flows.errors import InputError
 
@@ -15,29 +14,25 @@ Tiny = Callable[[], dict[str, Any]]
 
 
 def test_a_campaign_by_name_is_the_one_of_its_file(
-    database: Database, tiny: Tiny, campaign_file: Callable, lzc: Callable, tmp_path: Path
+    database: Database,
+    tiny: Tiny,
+    campaign_file: Callable,
+    own_host: Callable[[float], dict[str, Any]],
+    lzc: Callable,
+    tmp_path: Path,
 ) -> None:
     """Also with a host of one's own: the CIF's text is in the database."""
-    structure = HostSpec(name="lzc").read().structure.copy()
-    labels = {str(label): "1a" for label in structure.labels}
-    labels = dict.fromkeys(labels, "1a")
-    structure.remove_oxidation_states()
-    (tmp_path / "mine.cif").write_text(structure.to(fmt="cif"))
-    atoms = [f"{site.specie.symbol}{number}" for number, site in enumerate(structure)]
-    host = {
-        "name": "mine",
-        "cif": "mine.cif",
-        "labels": dict(zip(atoms, structure.site_properties["wyckoff"], strict=True)),
-        "oxidation_states": {"Li": 1, "Zr": 4, "Cl": -1},
-    }
-    content = tiny() | {"host": host}
+    host = own_host(0.0)
+    (tmp_path / "mine.cif").write_text(host["cif"])
+    content = tiny() | {"host": host | {"cif": "mine.cif"}}
     content["grid"] = {"supercell": [1, 1, 1], "cations": ["Hf4+"], "cation_sites": ["1a"]}
     path = campaign_file(content)
-    assert lzc("submit", path).code == 0
+    result = lzc("submit", path)
+    assert result.code == 0, result.err
     (tmp_path / "mine.cif").unlink()
     by_name = Session("tiny")
     assert by_name.name == "tiny"
-    assert by_name.campaign.spec.host.cif == structure.to(fmt="cif")
+    assert by_name.campaign.spec.host.cif == host["cif"]
     assert len(by_name.campaign.candidates) == 2
     with pytest.raises(InputError, match=r"no such CIF: mine\.cif$"):
         _ = Session(str(path)).campaign

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pymongo import monitoring
 
 from lzc_flows.database.locks import EXPIRY_S, database_lock
 from lzc_flows.database.processes import ProcessName
@@ -102,3 +103,36 @@ def test_the_lock_of_another_host_is_taken_over_only_when_it_is_old(database: Da
     locks.update_one({"_id": "submit"}, {"$set": {"since": time.time() - EXPIRY_S - 1}})
     with database_lock(database, "submit", patience_s=0.1):
         assert len(held(database)) == 1
+
+
+def take_while_another_does() -> None:
+    """Look at a lock at the moment when its holder lets it go and a third process takes it."""
+    other = connect().collection(LOCKS)
+    third = {"_id": "submit", "holder": str(ProcessName.of_this_process()), "since": 1.0}
+    other.insert_one({**third, "since": 0.0})
+
+    class Interleave(monitoring.CommandListener):
+        looked = False
+
+        def started(self, event: monitoring.CommandStartedEvent) -> None:
+            if event.command_name == "find" and not Interleave.looked:
+                other.delete_one({"_id": "submit"})
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+            if event.command_name == "find" and not Interleave.looked:
+                Interleave.looked = True
+                other.insert_one(third)
+
+    monitoring.register(Interleave())
+    with pytest.raises(CalculationError, match="held by"), database_lock(connect(), "submit", patience_s=0.3):
+        pass
+    assert Interleave.looked
+    assert other.find_one({"_id": "submit"}) == third
+
+
+def test_a_lock_that_changes_hands_while_one_looks_is_not_broken(database: Database, fork: Callable) -> None:
+    child = fork(take_while_another_does)
+    child.join(30)
+    assert child.exitcode == 0

@@ -153,5 +153,5 @@ def test_an_unknown_campaign_is_refused_with_the_known_ones(filled: Database, da
     with pytest.raises(InputError, match=r"^campaign 'nine': not in the database; it holds 2026, other$"):
         campaign_document(filled, "nine")
     filled.collection(CAMPAIGNS).delete_many({})
-    with pytest.raises(InputError, match="it holds none$"):
+    with pytest.raises(InputError, match=r"it holds none$"):
         campaign_document(filled, "nine")

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from jobflow import OnMissing
 
-from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.errors import InputError
 from lzc_flows.flows import candidate as candidate_module
 from lzc_flows.flows.candidate import Campaign
@@ -140,26 +139,9 @@ def test_what_changes_no_result_changes_no_key(content: Content, path: str, valu
     assert keys(content) == before
 
 
-def own_host(shift: float) -> Content:
-    """The built-in host as a CIF of one's own, one Cl shifted along c by a fraction of the cell."""
-    structure = HostSpec(name="lzc").read().structure
-    labels = [f"{site.specie.symbol}{number}" for number, site in enumerate(structure)]
-    wyckoff = dict(zip(labels, structure.site_properties["wyckoff"], strict=True))
-    bare = structure.copy().remove_oxidation_states()
-    bare.relabel_sites()
-    chlorine = next(i for i, site in enumerate(bare) if site.specie.symbol == "Cl")
-    bare.translate_sites([chlorine], [0, 0, shift])
-    for site, label in zip(bare, labels, strict=True):
-        site.label = label
-    return {
-        "name": "mine",
-        "cif": bare.to(fmt="cif"),
-        "labels": wyckoff,
-        "oxidation_states": {"Li": 1, "Zr": 4, "Cl": -1},
-    }
-
-
-def test_a_moved_atom_of_the_host_changes_every_key_and_the_hosts_name_none(content: Content) -> None:
+def test_a_moved_atom_of_the_host_changes_every_key_and_the_hosts_name_none(
+    content: Content, own_host: Callable[[float], dict[str, Any]]
+) -> None:
     content["grid"] = {"supercell": [1, 1, 1], "cations": ["Hf4+"], "cation_sites": ["1a"]}
     before = keys(content | {"host": own_host(0.0)})
     assert keys(content | {"host": own_host(0.0) | {"name": "renamed"}}) == before
@@ -177,7 +159,7 @@ def test_an_engine_that_is_not_installed_is_named(
 ) -> None:
     with (
         set_lzc(LZC_MODELS_DIR=str(tmp_path)),
-        pytest.raises(InputError, match="engine 'nep': its model file is missing.* run `lzc models install nep89`"),
+        pytest.raises(InputError, match=r"engine 'nep': its model file is missing.* run `lzc models install nep89`"),
     ):
         keys(content)
 

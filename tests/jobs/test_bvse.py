@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,16 +75,6 @@ def test_the_document_without_its_landscape_is_still_one(finished: tuple[JobStor
     document = BvseDoc.from_stored(store.get_output(uuid, load=False))
     assert document.field is not None
     assert "blob_uuid" in document.field
-
-
-def test_an_ion_that_never_percolates_has_infinite_barriers() -> None:
-    # one node a lattice vector apart is its own neighbour; the walls between the cages stay above every level
-    protocol = BvseProtocol(resolution_angstrom=0.5)
-    document = bvse_document(ideal_host().structure, protocol)
-    assert document.barrier_3d < math.inf
-    for dimensions in (1, 2, 3):
-        barrier = getattr(document, f"barrier_{dimensions}d")
-        assert barrier >= getattr(document, f"component_barrier_{dimensions}d") > 0
 
 
 def test_an_unknown_convention_names_the_known_ones() -> None:

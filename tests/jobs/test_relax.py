@@ -66,8 +66,9 @@ def test_energy_and_force_are_those_of_the_structure(document: RelaxDoc) -> None
     assert document.energy_per_atom_ev == pytest.approx(document.energy_ev / 28, rel=1e-12)
     assert document.max_force_ev_per_angstrom == pytest.approx(force, rel=1e-3)
     assert force <= PROTOCOL.fmax_ev_per_angstrom
-    # the cell is relaxed too: no stress beyond what the force limit allows
-    assert np.abs(atoms.get_stress()).max() * atoms.get_volume() <= 2 * PROTOCOL.fmax_ev_per_angstrom
+    # the cell is relaxed too; ASE's cell filter counts stress × volume / atoms as a force
+    cell_force = np.abs(atoms.get_stress()).max() * atoms.get_volume() / len(atoms)
+    assert cell_force <= 1.2 * PROTOCOL.fmax_ev_per_angstrom
 
 
 def test_volume_and_displacement_are_those_of_the_structures(document: RelaxDoc, start: Structure) -> None:

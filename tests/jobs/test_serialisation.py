@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from fireworks import Workflow
-from jobflow import Maker
+from jobflow import JobStore, Maker
 from jobflow.core.job import Job
 from jobflow.managers.fireworks import flow_to_workflow
 from pydantic import BaseModel
@@ -16,7 +14,7 @@ from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.documents.bvse import BvseDoc
 from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
-from lzc_flows.jobs.bvse import BVSEMaker
+from lzc_flows.jobs.bvse import BVSEMaker, bvse_document
 from lzc_flows.jobs.order import OrderMaker
 from lzc_flows.jobs.rank import RankMaker
 from lzc_flows.jobs.relax import RelaxMaker
@@ -44,8 +42,7 @@ CALLS: list[tuple[Maker, tuple[object, ...]]] = [
 
 def through_fireworks(job: Job) -> Job:
     """The job as a worker finds it: the workflow written to JSON, as for the database, and read."""
-    workflow = flow_to_workflow(job)
-    found = Workflow.from_dict(json.loads(json.dumps(workflow.to_dict())))
+    found = Workflow.from_format(flow_to_workflow(job).to_format("json"), "json")
     return found.fws[0].tasks[0]["job"]
 
 
@@ -63,16 +60,10 @@ def test_a_job_comes_back_from_fireworks_as_it_went(maker: Maker, arguments: tup
     assert found.output_schema is job.output_schema
 
 
-def test_a_job_from_fireworks_runs_and_gives_the_same(run: Callable[[Job, Path], BvseDoc], tmp_path: Path) -> None:
-    maker = BVSEMaker(protocol=BvseProtocol(resolution_angstrom=0.8, cutoff_angstrom=6.0))
-    job = maker.make(ideal_host().structure)
-    (tmp_path / "direct").mkdir()
-    (tmp_path / "queued").mkdir()
-    assert run(through_fireworks(job), tmp_path / "queued") == run(job, tmp_path / "direct")
-
-
-def test_updates_reach_a_makers_protocol() -> None:
-    # what powerups and `update_kwargs` of jobflow do to nested Makers
-    maker = RelaxMaker().update_kwargs({"engine": "chgnet"})
-    assert maker.engine == "chgnet"
-    assert maker.protocol == RelaxProtocol()
+def test_a_job_from_fireworks_runs_and_gives_the_same(stores: Callable[[], JobStore]) -> None:
+    protocol = BvseProtocol(resolution_angstrom=0.8, cutoff_angstrom=6.0)
+    job = BVSEMaker(protocol=protocol).make(ideal_host().structure)
+    store = stores()
+    through_fireworks(job).run(store)
+    document = BvseDoc.from_stored(store.get_output(job.uuid, load=True))
+    assert document == bvse_document(ideal_host().structure, protocol)

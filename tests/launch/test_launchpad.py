@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fireworks import LaunchPad
+from pymongo import monitoring
 
 from lzc_flows.database.stores import LOCKS, Database, connect
 from lzc_flows.flows.candidate import Campaign
@@ -32,6 +33,34 @@ def test_many_first_openers_of_an_empty_database_clear_nothing(
     launchpad = open_launchpad(database)
     assert sorted(launchpad.get_fw_ids({"state": "READY"})) == [1, 2]
     assert sorted(launchpad.get_wf_ids()) == [1, 2]
+
+
+def open_while_another_submits(campaign: Campaign) -> None:
+    """See an empty LaunchPad, and before it is made ready another process has queued its jobs."""
+    other = connect()
+
+    class Interleave(monitoring.CommandListener):
+        looked = False
+
+        def started(self, event: monitoring.CommandStartedEvent) -> None: ...
+
+        def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+            if event.command_name == "find" and not Interleave.looked:
+                Interleave.looked = True
+                submit(campaign, other, open_launchpad(other))
+
+    monitoring.register(Interleave())
+    open_launchpad(connect())
+    assert Interleave.looked
+
+
+def test_what_is_queued_while_one_opens_is_not_cleared(database: Database, campaign: Campaign, fork: Callable) -> None:
+    child = fork(open_while_another_submits, campaign)
+    child.join(60)
+    assert child.exitcode == 0
+    assert open_launchpad(database).fireworks.count_documents({"state": "READY"}) == 2
 
 
 def test_states_are_those_of_the_asked_candidates(database: Database, campaign: Campaign, launchpad: LaunchPad) -> None:

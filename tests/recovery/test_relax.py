@@ -22,7 +22,6 @@ from lzc_flows.engines.relax_worker import (
     Relaxed,
     RelaxRequest,
     RelaxResult,
-    relax_all,
 )
 from lzc_flows.errors import CalculationError
 from lzc_flows.recovery import relax as recovery
@@ -172,20 +171,15 @@ def test_an_unconverged_run_goes_on_from_its_end(tmp_path: Path) -> None:
     assert RelaxRequest.read(tmp_path).structures == [START, end]
 
 
-def test_a_real_explosion_is_tried_with_another_optimizer(tmp_path: Path) -> None:
+def test_a_real_explosion_is_seen(tmp_path: Path) -> None:
     # pressed to 40 % of its volume the cell springs open, past twice the start
     pressed = stretched(0.4)
     RelaxRequest([pressed.copy()], "nep", PROTOCOL.model_copy(update={"max_steps": 40})).write(tmp_path)
+    assert RelaxJob().run(os.fspath(tmp_path)).wait(timeout=120) == 0
     handlers = (ExplodedHandler(), UnconvergedHandler())
-    tried = []
-    for _ in range(2):
-        relax_all(tmp_path)
-        tried.append(RelaxRequest.read(tmp_path).protocol.optimizer)
-        assert [handler.check(os.fspath(tmp_path)) for handler in handlers] == [True, False]
-        handlers[0].correct(os.fspath(tmp_path))
-    assert tried == ["LBFGS", "BFGS"]
-    assert RelaxRequest.read(tmp_path).structures == [pressed] * 3
-    assert not any(is_sound(attempt, pressed.volume) for attempt in RelaxResult.read(tmp_path).relaxed)
+    assert [handler.check(os.fspath(tmp_path)) for handler in handlers] == [True, False]
+    handlers[0].correct(os.fspath(tmp_path))
+    assert RelaxRequest.read(tmp_path).structures == [pressed, pressed]
 
 
 def test_sound_is_what_every_limit_allows() -> None:

@@ -63,13 +63,14 @@ class Campaign:
         InputError
             An engine is not installed: its version is part of the key.
         """
+        cells = self.cells
         common = {
             "results": RESULTS_VERSION,
             "host": self.spec.host.fingerprint(),
             "stages": self.spec.stages.model_dump(mode="json"),
             "engines": [engine_by_name(name).stamp().version for name in self.spec.engines],
         }
-        return [Candidate(_key(cell, common), cell) for cell in self.cells]
+        return [Candidate(_key(cell, common), cell) for cell in cells]
 
     def first_jobs(self, candidates: list[Candidate]) -> Iterator[Job]:
         """Yield the order job of each candidate."""
