@@ -105,7 +105,7 @@ def read_calculations() -> list[Calculation]:
 def write_calculations(calculations: Sequence[Calculation], about: dict) -> None:
     """Replace the stored calculations, whole or not at all; `about` is their provenance."""
     rows = [calculation.as_dict() for calculation in calculations]
-    text = json.dumps({"about": about, "calculations": rows}, indent=1)
+    text = json.dumps({"about": about, "calculations": rows}, indent=1, ensure_ascii=False)
     # one row of three numbers a line
     text = re.sub(r"\[\s+(-?[\d.e-]+),\s+(-?[\d.e-]+),\s+(-?[\d.e-]+)\s+\]", r"[\1, \2, \3]", text, flags=re.ASCII)
     DATA_FILE.parent.mkdir(exist_ok=True)

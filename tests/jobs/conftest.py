@@ -13,10 +13,12 @@ from pydantic import BaseModel
 
 @pytest.fixture(scope="session")
 def stores() -> Callable[[], JobStore]:
-    """Make a job store with the additional store `data`."""
+    """Make a connected job store with the additional store `data`."""
 
     def make() -> JobStore:
-        return JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+        store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+        store.connect()
+        return store
 
     return make
 

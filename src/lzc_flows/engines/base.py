@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+from typing import TYPE_CHECKING, Protocol
 
 from lzc_flows.documents.base import EngineStamp
 from lzc_flows.documents.protocols import RelaxProtocol
+
+if TYPE_CHECKING:
+    from atomate2.forcefields.jobs import ForceFieldRelaxMaker
 
 
 class Engine(Protocol):

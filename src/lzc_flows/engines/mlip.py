@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
-
-from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+from typing import TYPE_CHECKING, Any
 
 from lzc_flows.documents.base import EngineStamp
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.engines.base import Engine
 from lzc_flows.engines.models import model
 from lzc_flows.errors import InputError
+
+if TYPE_CHECKING:
+    from atomate2.forcefields.jobs import ForceFieldRelaxMaker
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ def _version_of(package: str, extra: str, engine: str) -> str:
 
 
 def _relax_maker(force_field: str, calculator: dict[str, Any], protocol: RelaxProtocol) -> ForceFieldRelaxMaker:
+    from atomate2.forcefields.jobs import ForceFieldRelaxMaker  # takes 3 s, and most commands only want versions
+
     return ForceFieldRelaxMaker(
         force_field_name=force_field,
         calculator_kwargs=calculator,
