@@ -140,7 +140,8 @@ def seconds_per_step(name: str, threads: int) -> list[Row]:
     import torch
 
     torch.set_num_threads(threads)
-    calculator = engine_by_name(name).relax_maker(RelaxProtocol()).calculator
+    with contextlib.redirect_stdout(sys.stderr):
+        calculator = engine_by_name(name).relax_maker(RelaxProtocol()).calculator
     rows = []
     for repeats in ((1, 1, 1), (2, 2, 1)):
         structure = rattled(ideal() * repeats, SEED)
