@@ -11,26 +11,11 @@ import time
 import warnings
 from dataclasses import dataclass
 
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Structure
 
+from lzc_flows.crystal.host import ideal_host
 from lzc_flows.transport.bvse import energy_field
 from lzc_flows.transport.percolation import percolation_thresholds
-
-
-def li2zrcl6() -> Structure:
-    return Structure.from_spacegroup(
-        "P-3m1",
-        Lattice.hexagonal(10.9737, 5.9308),
-        ["Zr4+", "Zr4+", "Li+", "Cl-", "Cl-", "Cl-"],
-        [
-            (0, 0, 0),
-            (1 / 3, 2 / 3, 0.5193),
-            (0.3289, 0, 0.5),
-            (0.1103, -0.1103, 0.7477),
-            (0.2243, -0.2243, 0.2733),
-            (0.4446, -0.4446, 0.7369),
-        ],
-    )
 
 
 @dataclass(frozen=True)
@@ -76,7 +61,7 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # bvlain's imports warn at length
 
-    host = li2zrcl6()
+    host = ideal_host().structure
     first = ours(host, 1.0, arguments.cutoff)
     here = ours(host, arguments.resolution, arguments.cutoff)
     supercell = ours(host * (2, 2, 1), arguments.resolution, arguments.cutoff)

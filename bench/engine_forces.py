@@ -1,8 +1,8 @@
 """CHGNet and NEP89 against DFT: forces and pressures on the same crystals, the relaxed host, seconds a step.
 
-Run ``python bench/engine_forces.py`` (a minute or two) for all tables, ``--only forces`` for one of them, ``--json``
-for one JSON document. DFT is CP2K with PBE, stored in `data/cp2k_pbe_forces.json` with its settings;
-``--recompute`` makes that file again (half an hour of two idle cores) with the CP2K that ``--cp2k`` starts.
+Run ``python bench/engine_forces.py`` for all tables (a minute, more on a busy machine), ``--only forces`` for one of
+them, ``--json`` for one JSON document. DFT is CP2K with PBE, stored in `data/cp2k_pbe_forces.json` with its
+settings; ``--recompute`` makes that file again (half an hour of two idle cores) with the CP2K that ``--cp2k`` starts.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ def started_s_after_boot(process: psutil.Process) -> float:
 
 
 def end_with_parent() -> None:
-    """Ask Linux to kill the calling process when its parent ends, however that happens; its files are written atomically."""
+    """Ask Linux to kill the calling process when its parent ends, however that happens: it must write atomically."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

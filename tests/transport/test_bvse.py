@@ -10,6 +10,7 @@ import pytest
 from pymatgen.core import Lattice, Species, Structure
 from scipy.special import erfc
 
+from lzc_flows.crystal.host import ideal_host
 from lzc_flows.errors import InputError
 from lzc_flows.transport.bvse import CONVENTIONS, MAX_ENERGY_EV, energy_field, grid_shape
 from lzc_flows.transport.bvse_parameters import (
@@ -21,23 +22,6 @@ from lzc_flows.transport.percolation import percolation_thresholds
 
 TRICLINIC = Lattice.from_parameters(4.1, 5.3, 6.2, 78, 97, 111)
 CUTOFF = 7.3
-
-
-def li2zrcl6() -> Structure:
-    """Ideal trigonal Li2ZrCl6, three formula units in P-3m1."""
-    return Structure.from_spacegroup(
-        "P-3m1",
-        Lattice.hexagonal(10.9737, 5.9308),
-        ["Zr4+", "Zr4+", "Li+", "Cl-", "Cl-", "Cl-"],
-        [
-            (0, 0, 0),
-            (1 / 3, 2 / 3, 0.5193),
-            (0.3289, 0, 0.5),
-            (0.1103, -0.1103, 0.7477),
-            (0.2243, -0.2243, 0.2733),
-            (0.4446, -0.4446, 0.7369),
-        ],
-    )
 
 
 def small_structure() -> Structure:
@@ -150,7 +134,7 @@ def test_nodes_on_top_of_ions_are_clipped_and_finite():
 
 def test_the_field_has_the_symmetry_of_the_crystal():
     # P-3m1: inversion, and a threefold axis through the origin, (x, y) -> (-y, x - y)
-    energies = energy_field(li2zrcl6(), resolution_angstrom=0.6).energies_ev
+    energies = energy_field(ideal_host().structure, resolution_angstrom=0.6).energies_ev
     assert energies.shape == (19, 19, 10)
     i, j, k = np.meshgrid(*[np.arange(n) for n in energies.shape], indexing="ij")
     np.testing.assert_allclose(energies, energies[-i, -j, -k], rtol=1e-8, atol=1e-8)
@@ -228,7 +212,7 @@ def test_field_equals_bvlains_node_by_node(convention):
 def test_barriers_of_li2zrcl6_agree_with_bvlain():
     # bvlain 0.25.1, r_cut 10 Å, k = 200, 0.2 Å: 0.4980/0.4980/0.5371 eV, as bench/bvse_vs_bvlain.py prints.
     # Its grid (53 × 53 × 28 intervals) and bisection (0.01 eV) leave about 0.01 eV between the codes.
-    field = energy_field(li2zrcl6(), resolution_angstrom=0.2, cutoff_angstrom=10.0)
+    field = energy_field(ideal_host().structure, resolution_angstrom=0.2, cutoff_angstrom=10.0)
     assert field.energies_ev.shape == (55, 55, 30)
     barriers = [t.barrier_from_cell_minimum_ev for t in percolation_thresholds(field.energies_ev).thresholds]
     assert barriers == pytest.approx([0.4980, 0.4980, 0.5371], rel=0, abs=0.02)
@@ -236,6 +220,6 @@ def test_barriers_of_li2zrcl6_agree_with_bvlain():
 
 def test_barriers_converge_with_the_grid():
     # the same crystal on two grids: 0.1 Å against bvlain 0.25.1 at 0.1 Å, 0.498/0.498/0.518 eV
-    field = energy_field(li2zrcl6(), resolution_angstrom=0.1)
+    field = energy_field(ideal_host().structure, resolution_angstrom=0.1)
     barriers = [t.barrier_from_cell_minimum_ev for t in percolation_thresholds(field.energies_ev).thresholds]
     assert barriers == pytest.approx([0.498, 0.498, 0.518], rel=0, abs=0.02)
