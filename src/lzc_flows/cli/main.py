@@ -35,6 +35,12 @@ def main() -> None:
             raise
         where = error.filename or "the working directory"
         _leave(f"disk full while writing {where}: free some space and run the same command again", code=2)
+    except Exception as error:
+        if type(error).__module__ != "pymongo.errors":  # asked by name: most commands never import pymongo
+            raise
+        # the driver's own message may hold the URI
+        reason = type(error).__name__
+        _leave(f"the database failed ({reason}): see `lzc db status`, then run the same command again", code=1)
 
 
 def _leave(message: str, code: int) -> None:
