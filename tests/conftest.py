@@ -5,6 +5,7 @@ import io
 import multiprocessing
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ from lzc_flows.crystal.host import ideal_host
 from lzc_flows.database.server import ServerInfo, start_server, stop_server
 from lzc_flows.database.stores import Database, connect
 from lzc_flows.settings import get_settings
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # as a shell hands it to what it starts in the background; the tests of Ctrl-C need it heard
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Forked = multiprocessing.context.ForkProcess
 FORK = multiprocessing.get_context("fork")
@@ -147,7 +152,6 @@ def run_lzc(*arguments: object) -> Result:
     code = 0
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.setattr(sys, "argv", ["lzc", *map(str, arguments)])
-        patch.setenv("COLUMNS", "250")
         try:
             main()
         except SystemExit as leave:

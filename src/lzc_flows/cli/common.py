@@ -13,6 +13,8 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document 
 
 stdout = Console()
 stderr = Console(stderr=True)
+if not stdout.is_terminal:
+    stdout.width = 250  # a file or a pipe has no edge at which a table must be cut
 
 
 def emit_json(document: Any) -> None:
