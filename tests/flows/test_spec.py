@@ -105,6 +105,7 @@ def test_no_key_is_ignored(path: tuple[str, ...], letters: str) -> None:
         (("stages", "order", "protocol", "shortlist"), 1.5, "stages.order.protocol.shortlist"),
         (("stages", "relax", "protocol", "fmax_ev_per_angstrom"), 0, "greater than 0"),
         (("stages", "relax", "protocol", "fmax_ev_per_angstrom"), "low", "'low'"),
+        (("stages", "relax", "protocol", "fmax_ev_per_angstrom"), float("inf"), "finite number"),
         (("stages", "relax", "protocol", "optimizer"), "Newton", "'FIRE', 'LBFGS' or 'BFGS'"),
         (("stages", "bvse", "protocol", "convention"), "mine", "'mine': allowed are bvlain, softbv"),
         (("stages", "bvse", "protocol", "mobile"), "Li", "'Li': an element with its charge"),
@@ -150,6 +151,8 @@ def test_what_is_missing_is_named(key: str) -> None:
     [
         (b"name: [1,\n  host: {", "not YAML"),
         (b"name: \xff\xfe", "not YAML"),
+        (b"name: a\nhost: lzc\nname: b", "key 'name' stands twice"),
+        (b"name: a\ngrid: {cations: [Ti3+], cations: [Al3+]}", "key 'cations' stands twice"),
         (b"", "a mapping with name, host and grid is allowed"),
         (b"- name: x", "a mapping with name, host and grid is allowed"),
         (b"1: x\nname: x\nhost: lzc\ngrid: {supercell: [1, 1, 1]}", "1: Keys should be strings"),

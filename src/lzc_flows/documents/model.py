@@ -13,7 +13,7 @@ class FrozenModel(BaseModel):
     FireWorks stores a job through monty, which turns an object without `as_dict` into a string.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields with monty's class marks."""

@@ -77,6 +77,17 @@ class CampaignSpec(FrozenModel):
         return tuple(dict.fromkeys((self.stages.order.engine, self.stages.relax.engine)))
 
 
+class _StrictLoader(yaml.SafeLoader):
+    """YAML whose keys stand once: of two, PyYAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for number, key in enumerate(keys):
+            if any(key.value == other.value for other in keys[:number]):
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def load_campaign(path: Path) -> CampaignSpec:
     """Read a campaign file.
 
@@ -88,7 +99,7 @@ def load_campaign(path: Path) -> CampaignSpec:
     if not path.is_file():
         raise InputError(f"campaign {path}: no such file")
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _StrictLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"campaign {path}: not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
