@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,13 +56,28 @@ def _make_ready(launchpad: LaunchPad, database: Database) -> None:
             launchpad.reset("", require_password=False, max_reset_wo_password=0)
 
 
+def fireworks_of(launchpad: LaunchPad, keys: set[str], states: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
+    """Yield what is needed of these candidates' fireworks: id, state, launches, claim, key and stage.
+
+    `states` limits them to these FireWorks states; none is all.
+    """
+    query: dict[str, Any] = {"spec.key": {"$exists": True}}
+    if states:
+        query["state"] = {"$in": list(states)}
+    names = ("fw_id", "state", "launches", "claimed_by", "spec.key", "spec.stage")
+    for firework in launchpad.fireworks.find(query, {"_id": False, **dict.fromkeys(names, True)}):
+        if firework["spec"]["key"] in keys:
+            yield firework
+
+
 def stage_states(launchpad: LaunchPad, keys: set[str]) -> Iterator[StageState]:
     """Yield the fireworks of these candidates."""
-    fields = {"_id": False, "fw_id": True, "state": True, "spec.key": True, "spec.stage": True}
-    for firework in launchpad.fireworks.find({"spec.key": {"$exists": True}}, fields):
-        spec = firework["spec"]
-        if spec["key"] in keys:
-            yield StageState(firework["fw_id"], spec["key"], spec["stage"], firework["state"])
+    return map(_stage_state, fireworks_of(launchpad, keys))
+
+
+def _stage_state(firework: dict[str, Any]) -> StageState:
+    spec = firework["spec"]
+    return StageState(firework["fw_id"], spec["key"], spec["stage"], firework["state"])
 
 
 def add_workflows(launchpad: LaunchPad, workflows: list) -> None:
@@ -81,9 +96,7 @@ def last_launch(launchpad: LaunchPad, launch_ids: list[int]) -> dict[str, Any] |
 
 def running_directories(launchpad: LaunchPad, keys: set[str]) -> Iterator[tuple[StageState, Path]]:
     """Yield the running fireworks of these candidates with their launch directories."""
-    fields = {"fw_id": True, "state": True, "launches": True, "spec.key": True, "spec.stage": True}
-    for firework in launchpad.fireworks.find({"state": "RUNNING"}, fields):
-        spec, launch = firework["spec"], last_launch(launchpad, firework["launches"])
-        if spec.get("key") in keys and launch is not None:
-            state = StageState(firework["fw_id"], spec["key"], spec["stage"], firework["state"])
-            yield state, Path(launch["launch_dir"])
+    for firework in fireworks_of(launchpad, keys, ["RUNNING"]):
+        launch = last_launch(launchpad, firework["launches"])
+        if launch is not None:
+            yield _stage_state(firework), Path(launch["launch_dir"])

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 from fireworks import LaunchPad
 
 from lzc_flows.database.processes import ProcessName
-from lzc_flows.launch.launchpad import last_launch
+from lzc_flows.launch.launchpad import fireworks_of, last_launch
 
 
 def recover_lost(launchpad: LaunchPad, keys: set[str]) -> list[int]:
     """Put fireworks of dead workers on this host back into the queue; return their ids."""
     lost = []
-    for firework in _in_states(launchpad, keys, ["RUNNING", "RESERVED"]):
+    for firework in list(fireworks_of(launchpad, keys, ["RUNNING", "RESERVED"])):
         launch = last_launch(launchpad, firework["launches"])
         # killed between claim and launch: no launch names the worker yet
         worker = ProcessName.parse(launch["fworker"]["name"] if launch else firework.get("claimed_by", ""))
@@ -32,14 +29,7 @@ def _release(launchpad: LaunchPad, fw_id: int) -> None:
 
 def recover_failed(launchpad: LaunchPad, keys: set[str]) -> list[int]:
     """Put failed fireworks back into the queue, to run from their start; return their ids."""
-    failed = [firework["fw_id"] for firework in _in_states(launchpad, keys, ["FIZZLED"])]
+    failed = [firework["fw_id"] for firework in fireworks_of(launchpad, keys, ["FIZZLED"])]
     for fw_id in failed:
         _release(launchpad, fw_id)
     return failed
-
-
-def _in_states(launchpad: LaunchPad, keys: set[str], states: list[str]) -> Iterator[dict[str, Any]]:
-    fields = {"fw_id": True, "launches": True, "claimed_by": True, "spec.key": True}
-    for firework in list(launchpad.fireworks.find({"state": {"$in": states}}, fields)):
-        if firework["spec"].get("key") in keys:
-            yield firework

@@ -23,7 +23,7 @@ from jobflow import SETTINGS
 from lzc_flows.database.processes import ProcessName
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import Database, connect
-from lzc_flows.launch.launchpad import open_launchpad
+from lzc_flows.launch.launchpad import fireworks_of, open_launchpad
 
 IDLE_S = 0.5
 """How long a worker waits before it looks for work again."""
@@ -86,8 +86,7 @@ class WorkerPool:
 
 def ready_ids(launchpad: LaunchPad, keys: set[str]) -> list[int]:
     """Return the ids of these candidates' fireworks that are ready, first queued first."""
-    found = launchpad.fireworks.find({"state": "READY"}, {"fw_id": True, "spec.key": True, "_id": False})
-    return sorted(entry["fw_id"] for entry in found if entry["spec"].get("key") in keys)
+    return sorted(firework["fw_id"] for firework in fireworks_of(launchpad, keys, ["READY"]))
 
 
 @dataclass(frozen=True)
