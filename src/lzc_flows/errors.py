@@ -1,4 +1,4 @@
-"""The two ways in which lzc-flows says no."""
+"""The two ways in which lzc-flows says no, and the one in which it says yes, but."""
 
 from __future__ import annotations
 
@@ -9,3 +9,7 @@ class InputError(ValueError):
 
 class CalculationError(RuntimeError):
     """A calculation that ran and failed. The command line exits with 1."""
+
+
+class InputWarning(UserWarning):
+    """Input that was taken after a change: one line that names both. The command line prints it on stderr."""

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzc_flows.cli.common import emit_json
+from lzc_flows.cli.common import emit_json, warnings_as_lines
+from lzc_flows.errors import InputWarning
 
 
 def test_numbers_without_a_word_in_json_become_null(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,6 +23,21 @@ def test_numbers_without_a_word_in_json_become_null(capsys: pytest.CaptureFixtur
         "Å": "×",
     }
     assert "Å" in captured.out
+
+
+def test_our_warnings_are_one_line_each_and_others_are_pythons(
+    capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    before = warnings.showwarning
+    with warnings_as_lines():
+        for _ in range(2):
+            warnings.warn(f"a [b] {'long ' * 100}line", InputWarning, stacklevel=1)
+        warnings.warn("theirs", RuntimeWarning, stacklevel=1)
+    assert warnings.showwarning is before
+    assert [str(warning.message) for warning in recwarn] == ["theirs"]
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.splitlines() == [f"lzc: a [b] {'long ' * 100}line"] * 2
 
 
 @given(

@@ -64,6 +64,17 @@ def test_section_1_10_counts_25764480_arrangements() -> None:
     assert cell.extra_mobile == 1
 
 
+def test_the_ions_of_a_cell_are_those_that_are_left() -> None:
+    titanium = Substitution(ion="Ti3+", labels=("1a",), count=4)
+    assert cell_of(cation=titanium).ions == ("Li+", "Zr4+", "Cl-", "Ti3+")
+    hafnium = Substitution(ion="Hf4+", labels=("1a", "2d"), count=12)
+    bromine = Substitution(ion="Br-", labels=("6i",), count=72)
+    assert cell_of(cation=hafnium, anion=bromine).ions == ("Li+", "Hf4+", "Br-")
+    # each W6+ leaves two vacancies, and twelve of them no Li+
+    tungsten = Substitution(ion="W6+", labels=("1a", "2d"), count=12)
+    assert cell_of(cation=tungsten).ions == ("Cl-", "W6+")
+
+
 def test_undoped_cell() -> None:
     cell = cell_of()
     assert (cell.formula, cell.extra_mobile, cell.arrangements) == ("Li24Zr12Cl72", 0, 1)

@@ -11,7 +11,7 @@ from pymatgen.core import Structure
 from lzc_flows.crystal.doping import GridSpec, expand_grid
 from lzc_flows.crystal.host import BUILT_IN, WYCKOFF, ideal_host
 from lzc_flows.crystal.hostspec import HostSpec
-from lzc_flows.errors import InputError
+from lzc_flows.errors import InputError, InputWarning
 
 # P-3m1 with its 12 operations (International Tables A, No. 164) and the sites of Supplementary Table 3
 CIF = """data_lzc
@@ -131,6 +131,24 @@ def test_p1_cif_with_one_label_an_atom(tmp_path: Path) -> None:
 def test_partially_occupied_cif_is_read_but_not_neutralised() -> None:
     cif = CIF.replace("Zr1 Zr 0 0 0 1", "Zr1 Zr 0 0 0 0.9")
     assert not spec(cif=cif).read().is_ordered
+
+
+def test_rounded_occupancies_are_normalised_noted_and_said() -> None:
+    changes = {"name": "rounded", "cif": CIF.replace("Zr1 Zr 0 0 0 1", "Zr1 Zr 0 0 0 1.004")}
+    with pytest.warns(InputWarning) as caught:
+        host = spec(**changes).read()
+    assert host.is_ordered
+    assert host.notes == ("host 'rounded': site Zr1 at (0, 0, 0): occupancies sum to 1.0040, normalised to 1",)
+    said = [str(warning.message) for warning in caught if warning.category is InputWarning]
+    assert tuple(said) == host.notes
+    assert host.supercell((2, 1, 1)).notes == host.notes
+
+
+def test_a_real_excess_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^host 'my-lzc': site Zr1 at \(0, 0, 0\): occupancies sum to 1\.2000: at most"
+    ):
+        spec(cif=CIF.replace("Zr1 Zr 0 0 0 1", "Zr1 Zr 0 0 0 1.2")).read()
 
 
 def test_mobile_ion_gets_its_canonical_name() -> None:

@@ -15,7 +15,7 @@ from lzc_flows.database import candidates as candidates_module
 from lzc_flows.database.candidates import CandidateBuilder, build_candidates
 from lzc_flows.database.queries import candidates, ranking_table
 from lzc_flows.database.stores import CANDIDATES, PLAN, TASKS, Database
-from lzc_flows.documents.bvse import BvseDoc
+from lzc_flows.documents.bvse import Barriers, BvseDoc
 from lzc_flows.documents.candidate import CandidateDoc, PlannedCandidate
 from lzc_flows.documents.protocols import BvseProtocol
 from lzc_flows.documents.ranking import RankingDoc
@@ -37,9 +37,18 @@ def planned(key: str = KEY, **changes: Any) -> dict[str, Any]:
 
 
 def bvse(barriers: tuple[float, float, float]) -> BvseDoc:
-    named = {f"barrier_{d}d": value for d, value in enumerate(barriers, start=1)}
-    own = {f"component_{name}": value for name, value in named.items()}
-    return BvseDoc(**named, **own, minimum_ev=-4.0, grid_shape=(3, 3, 3), protocol=BvseProtocol())
+    first, second, third = barriers
+    along = {"barrier_a": first, "barrier_b": second, "barrier_c": third, "barrier_ab": second}
+    found = {"barrier_1d": first, "barrier_2d": second, "barrier_3d": third, **along}
+    return BvseDoc(
+        **found,
+        from_component_minimum=Barriers(**found),
+        minimum_ev=-4.0,
+        grid=(3, 3, 3),
+        bottlenecks={},
+        sites=1,
+        protocol=BvseProtocol(),
+    )
 
 
 def store_bvse(

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from lzc_flows import documents
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.base import Correction, Document, EngineStamp
-from lzc_flows.documents.bvse import BvseDoc
+from lzc_flows.documents.bvse import Barriers, BvseDoc
 from lzc_flows.documents.order import OrderDoc, ShortlistEntry
 from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
 from lzc_flows.documents.relax import RelaxDoc
@@ -85,10 +85,7 @@ def test_no_document_takes_an_unknown_field(document: type[BaseModel]) -> None:
 
 def examples() -> list[Document]:
     structure = ideal_host().structure
-    infinite = dict.fromkeys(
-        ["barrier_2d", "barrier_3d", "component_barrier_2d", "component_barrier_3d"],
-        math.inf,
-    )
+    infinite = dict.fromkeys(Barriers.model_fields, math.inf)
     return [
         OrderDoc(
             structure=structure,
@@ -116,12 +113,13 @@ def examples() -> list[Document]:
             corrections=[Correction(handler="CrashedHandler", errors=["x"], actions=["rerun"])],
         ),
         BvseDoc(
-            barrier_1d=0.5,
-            component_barrier_1d=0.4,
+            **infinite | {"barrier_1d": 0.5},
+            from_component_minimum=Barriers(**infinite | {"barrier_1d": 0.4}),
             minimum_ev=-3.0,
-            grid_shape=(3, 4, 5),
+            grid=(3, 4, 5),
+            bottlenecks={"1d": (0.0, 0.25, 0.5)},
+            sites=12,
             protocol=BvseProtocol(),
-            **infinite,
         ),
     ]
 

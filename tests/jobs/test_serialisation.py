@@ -14,11 +14,12 @@ from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.documents.bvse import BvseDoc
 from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
-from lzc_flows.jobs.bvse import BVSEMaker, bvse_document
+from lzc_flows.jobs.bvse import BVSEMaker, bvse_document, bvse_field
 from lzc_flows.jobs.order import OrderMaker
 from lzc_flows.jobs.rank import RankMaker
 from lzc_flows.jobs.relax import RelaxMaker
 from lzc_flows.ranking.score import RankingSpec
+from lzc_flows.transport.landscape import analyse
 
 TI_F = Combination(
     supercell=(2, 2, 1),
@@ -66,4 +67,4 @@ def test_a_job_from_fireworks_runs_and_gives_the_same(stores: Callable[[], JobSt
     store = stores()
     through_fireworks(job).run(store)
     document = BvseDoc.from_stored(store.get_output(job.uuid, load=True))
-    assert document == bvse_document(ideal_host().structure, protocol)
+    assert document == bvse_document(analyse(bvse_field(ideal_host().structure, protocol)), protocol)

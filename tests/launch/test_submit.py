@@ -14,6 +14,7 @@ from pymongo import monitoring
 from lzc_flows.database.candidates import build_candidates
 from lzc_flows.database.queries import campaign_document, planned_keys, ranking_table
 from lzc_flows.database.stores import CANDIDATES, PLAN, Database, connect
+from lzc_flows.errors import InputError
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.flows.spec import parse_campaign
 from lzc_flows.launch.launchpad import open_launchpad, stage_states
@@ -63,6 +64,18 @@ def test_what_was_submitted_is_in_the_database(database: Database, campaign: Cam
     again = parse_campaign(stored, where="tiny", folder=None)
     assert again == campaign.spec
     assert [candidate.key for candidate in Campaign(again).candidates] == list(plans)
+
+
+def test_a_campaign_that_softbv_cannot_do_writes_nothing(
+    database: Database, launchpad: LaunchPad, tiny: Tiny, campaign_of: CampaignOf
+) -> None:
+    content = tiny()
+    content["grid"]["anions"] = ["F-", "P3-"]
+    before = sorted(database.collection(PLAN).database.list_collection_names())
+    with pytest.raises(InputError, match=r"no softBV parameters in convention softbv for Li\+ with P3- \(morse; in 1 "):
+        submit(campaign_of(content), database, launchpad)
+    assert sorted(database.collection(PLAN).database.list_collection_names()) == before
+    assert launchpad.get_fw_ids() == []
 
 
 def test_a_doping_of_anions_alone_stands_in_the_row_of_the_hosts_cation(

@@ -11,6 +11,8 @@ from lzc_flows.transport.bvse_parameters import (
     _table,
     available_partners,
     covalent_radius_angstrom,
+    covered_partners,
+    interaction_of,
     missing_pairs,
     morse_parameters,
     parse_ion,
@@ -37,25 +39,6 @@ def _structure(*species: str) -> Structure:
 def test_morse_parameters_of_lithium(partner, expected):
     found = morse_parameters(LI, partner)
     assert (found.dissociation_energy_ev, found.alpha_per_angstrom, found.r_min_angstrom) == expected
-    assert morse_parameters(partner, LI) == found
-
-
-def _pairs(table):
-    """Flatten {z: {charge: {z: {charge: values}}}} to {(z, charge, z, charge): values}."""
-    return {
-        (z1, q1, z2, q2): values
-        for z1, by_charge in table.items()
-        for q1, by_partner in by_charge.items()
-        for z2, by_partner_charge in by_partner.items()
-        for q2, values in by_partner_charge.items()
-    }
-
-
-def test_the_anion_table_is_the_cation_table():
-    cations = _pairs(_table("cation.pkl"))
-    anions = {(z2, q2, z1, q1): v for (z1, q1, z2, q2), v in _pairs(_table("anion.pkl")).items()}
-    assert len(cations) == 591
-    assert cations == anions
 
 
 def test_pairs_with_negative_alpha_are_refused():
@@ -95,7 +78,7 @@ def test_radii_and_quantum_numbers():
         principal_quantum_number(Species("Pu", 4))
 
 
-@pytest.mark.parametrize(("label", "charge"), [("Li+", 1), ("Li1+", 1), ("Mg2+", 2), ("F-", -1), ("O2-", -2)])
+@pytest.mark.parametrize(("label", "charge"), [("Li+", 1), ("Li1+", 1), ("Mg2+", 2)])
 def test_parse_ion(label, charge):
     assert parse_ion(label).oxi_state == charge
 
@@ -104,6 +87,14 @@ def test_parse_ion(label, charge):
 def test_parse_ion_rejects(label):
     with pytest.raises(InputError, match="mobile ion"):
         parse_ion(label)
+
+
+@pytest.mark.parametrize("label", ["F-", "O2-"])
+def test_a_mobile_anion_is_refused(label):
+    with pytest.raises(InputError, match=rf"^mobile ion {label}: a cation is allowed, such as Li\+$"):
+        parse_ion(label)
+    with pytest.raises(InputError, match=f"mobile ion {label}"):
+        missing_pairs(_structure("Ca2+", "F-", "O2-"), label)
 
 
 def test_missing_pairs_lists_all_of_them():
@@ -118,8 +109,20 @@ def test_missing_pairs_depends_on_the_radii():
     assert missing_pairs(structure, "Li+", "softbv") == [("Li+", "Zr5+")]
 
 
+def test_what_could_stand_for_a_missing_partner():
+    """For an anion the other anions, for a cation the other states of its element."""
+    assert interaction_of(LI, Species("P", -3)) == "morse"
+    assert covered_partners(LI, Species("P", -3), "softbv") == available_partners(LI)
+    zirconium = Species("Zr", 5)
+    assert interaction_of(LI, zirconium) == "coulomb"
+    # softBV has radii of Zr2+, Zr3+ and Zr4+; the element's own radius serves every state
+    assert covered_partners(LI, zirconium, "softbv") == ["Zr2+", "Zr3+", "Zr4+"]
+    assert covered_partners(LI, zirconium, "ase") == ["Zr+", "Zr2+", "Zr3+", "Zr4+"]
+    assert covered_partners(LI, Species("Pu", 4), "ase") == []
+
+
 def test_ions_of_the_mobile_element_are_no_partners():
-    assert missing_pairs(_structure("F-", "Ca2+", "F+"), "F-") == []
+    assert missing_pairs(_structure("Cu+", "Cu3-", "Cl-"), "Cu+") == []
 
 
 def test_site_ions_keeps_occupancies_and_rejects_missing_charges():

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lzc_flows.cli.common import JsonFlag, emit_json, stderr, stdout
+
+if TYPE_CHECKING:
+    from lzc_flows.documents.protocols import BvseProtocol
+    from lzc_flows.transport.landscape import Landscape
 
 
 def register(app: typer.Typer) -> None:
@@ -16,52 +22,127 @@ def register(app: typer.Typer) -> None:
 
 
 def bvse(
-    file: Annotated[Path, typer.Argument(help="Crystal (CIF, POSCAR, ...), with or without charges.")],
-    mobile: Annotated[str, typer.Option(help="The mobile ion.")] = "Li+",
-    resolution: Annotated[float, typer.Option(help="Largest distance of grid points, in Å.")] = 0.2,
+    file: Annotated[Path | None, typer.Argument(help="Crystal (CIF, POSCAR, ...), with or without charges.")] = None,
+    mobile: Annotated[str, typer.Option(help="The mobile ion, a cation.")] = "Li+",
+    resolution: Annotated[float, typer.Option(help="Largest distance of grid points, in Å.")] = 0.1,
     cutoff: Annotated[float, typer.Option(help="Range of the interactions, in Å.")] = 10.0,
-    convention: Annotated[str, typer.Option(help="Form of the potential: softbv or bvlain.")] = "softbv",
+    convention: Annotated[str, typer.Option(help="Form of the potential, such as softbv or bvlain.")] = "softbv",
     charge: Annotated[
         list[str] | None, typer.Option(help="Charge of an element, such as Zr=4; may be repeated.")
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for grids (VESTA), sites, hops, paths, pictures and a web page.")
+    ] = None,
+    check_pairs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CAMPAIGN",
+            help="Instead: whether softBV has every pair of a campaign file, as its bvse stage asks.",
+        ),
+    ] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """Bond-valence site-energy barriers (eV) for 1D, 2D and 3D percolation of the mobile ion in FILE.
+    """Bond-valence site-energy barriers (eV) of the mobile ion in FILE, its sites and its paths.
 
-    Barriers are measured from the cell's lowest site energy; component_barrier_* from the percolating
-    component's own. In JSON, null means that the ion never percolates in so many dimensions.
+    Barriers of percolation in 1, 2 and 3 dimensions, along a, b and c, and within the a–b plane, from the cell's
+    lowest site energy; from_component_minimum: from the lowest of the component that percolates. In JSON, null
+    means that the ion never percolates so.
     """
+    from lzc_flows.cli import pairs
+    from lzc_flows.errors import InputError
+
+    if file is None and check_pairs is not None:
+        pairs.check_pairs(check_pairs, json_output)
+        return
+    if file is None or check_pairs is not None:
+        raise InputError("bvse: either a crystal FILE or --check-pairs CAMPAIGN is allowed, and one is needed")
+    settings = {"mobile": mobile, "resolution_angstrom": resolution, "cutoff_angstrom": cutoff}
+    content = _compute(file, _protocol({**settings, "convention": convention}), charge or [], out)
+    if json_output:
+        emit_json(content)
+    else:
+        _print(content)
+
+
+def _protocol(settings: dict[str, Any]) -> BvseProtocol:
     from pydantic import ValidationError
 
-    from lzc_flows.crystal.charges import with_charges
-    from lzc_flows.crystal.host import read_structure
     from lzc_flows.documents.protocols import BvseProtocol
     from lzc_flows.errors import InputError
-    from lzc_flows.jobs.bvse import bvse_document
 
     try:
-        protocol = BvseProtocol(
-            mobile=mobile,
-            resolution_angstrom=resolution,
-            cutoff_angstrom=cutoff,
-            convention=convention,
-        )
+        return BvseProtocol(**settings)
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{first['loc'][0]}: {first['msg']} (given: {first['input']})") from None
-    structure = with_charges(read_structure(file), charge or [], str(file))
-    with stderr.status(f"BVSE of {structure.composition.reduced_formula} ..."):
-        document = bvse_document(structure, protocol)
-    content = {
+
+
+def _compute(file: Path, protocol: BvseProtocol, charges: list[str], out: Path | None) -> dict[str, Any]:
+    """Return what is printed as JSON, all files written."""
+    from lzc_flows.crystal.charges import with_charges
+    from lzc_flows.crystal.host import read_structure
+    from lzc_flows.jobs.bvse import bvse_document, bvse_field
+    from lzc_flows.transport.landscape import analyse
+
+    structure = with_charges(read_structure(file), charges, str(file))
+    if out is not None:
+        _require_folder(out)
+    formula = structure.composition.reduced_formula
+    with stderr.status(f"BVSE of {formula} ...") as status:
+        start = time.perf_counter()
+        field = bvse_field(structure, protocol)
+        middle = time.perf_counter()
+        landscape = analyse(field)
+        end = time.perf_counter()
+        files = []
+        if out is not None:
+            from lzc_flows.report.bvse import write_landscape
+
+            status.update(f"Writing {out} ...")
+            files = write_landscape(out, landscape, structure)
+    document = bvse_document(landscape, protocol)
+    return {
         "file": str(file),
-        "formula": structure.composition.reduced_formula,
-        **document.model_dump(mode="json", exclude={"field"}),
+        "formula": formula,
+        **document.model_dump(mode="json", exclude={"field", "network", "sites"}),
+        "sites": _sites(landscape),
+        "table_error_ev": field.table_error_ev,
+        "seconds": {"field": middle - start, "percolation": end - middle, "total": end - start},
+        "written": [str(path) for path in files],
     }
-    if json_output:
-        emit_json(content)
-        return
-    stdout.print(f"{content['formula']}, {mobile}, {convention}, grid {'×'.join(map(str, document.grid_shape))}")
-    for dimensions in (1, 2, 3):
-        barrier = content[f"barrier_{dimensions}d"]
-        own = content[f"component_barrier_{dimensions}d"]
-        stdout.print(f"{dimensions}D  {barrier:8.4f} eV   (from the component's own minimum {own:8.4f} eV)")
+
+
+def _require_folder(out: Path) -> None:
+    """Make the folder before anything is computed; raise `InputError` where that cannot be."""
+    from lzc_flows.errors import InputError
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}: a folder that can be written is allowed ({error.strerror})") from None
+
+
+def _sites(landscape: Landscape) -> list[dict[str, Any]]:
+    energies = landscape.sites.graph.energies_ev - landscape.percolation.minimum_ev
+    return [
+        {"fractional": position, "energy_above_minimum_ev": energy}
+        for position, energy in zip(landscape.sites.fractional.tolist(), energies.tolist(), strict=True)
+    ]
+
+
+def _print(content: dict[str, Any]) -> None:
+    protocol = content["protocol"]
+    grid = "×".join(map(str, content["grid"]))
+    stdout.print(f"{content['formula']}, {protocol['mobile']}, {protocol['convention']}, grid {grid}")
+    stdout.print("barrier  from the cell's minimum  from the component's own")
+    for target in ("1d", "2d", "3d", "a", "b", "c", "ab"):
+        name = f"barrier_{target}"
+        own = content["from_component_minimum"][name]
+        stdout.print(f"{target.replace('d', 'D'):7}  {content[name]:20.4f} eV  {own:21.4f} eV")
+    stdout.print("sites    energy above the minimum, first position")
+    for _, group in groupby(content["sites"], key=lambda site: round(site["energy_above_minimum_ev"], 3)):
+        orbit = list(group)
+        place = ", ".join(f"{x:.3f}" for x in orbit[0]["fractional"])
+        stdout.print(f"{len(orbit):5} ×  {orbit[0]['energy_above_minimum_ev']:20.4f} eV  ({place})")
+    for path in content["written"]:
+        stdout.print(f"wrote {path}", soft_wrap=True)

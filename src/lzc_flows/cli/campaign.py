@@ -26,7 +26,7 @@ def submit(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
     from lzc_flows.launch.submit import submit as submit_campaign
 
     session = Session(campaign)
-    session.require_engines()
+    session.require_runnable()
     report = submit_campaign(session.campaign, session.database, session.launchpad)
     if json_output:
         emit_json({"campaign": session.name, "candidates": report.candidates, "queued": report.queued})
@@ -39,7 +39,7 @@ def advance(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
     from lzc_flows.launch.submit import advance as advance_campaign
 
     session = Session(campaign)
-    session.require_engines()
+    session.require_runnable()
     queued = advance_campaign(session.campaign, session.database, session.launchpad)
     if json_output:
         emit_json({"campaign": session.name, "queued": queued})

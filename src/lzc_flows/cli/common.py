@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+
+from lzc_flows.errors import InputWarning
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -20,6 +25,23 @@ if not stdout.is_terminal:
 def emit_json(document: Any) -> None:
     """Print `document` as JSON on stdout; NaN and infinities become null, as JSON has no word for them."""
     print(json.dumps(_finite(document), indent=2, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def warnings_as_lines() -> Iterator[None]:
+    """Print each `InputWarning` as one line on stderr, other warnings as Python does."""
+    as_python = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
+        if issubclass(category, InputWarning):
+            stderr.print(f"lzc: {message}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+        else:
+            as_python(message, category, *place, **options)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _finite(value: Any) -> Any:

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from lzc_flows.cli import bvse, campaign, cost, db, grid, models
-from lzc_flows.cli.common import stderr
+from lzc_flows.cli.common import stderr, warnings_as_lines
 from lzc_flows.errors import CalculationError, InputError
 
 app = typer.Typer(
@@ -25,7 +25,8 @@ for group in (campaign, grid, bvse, cost, models, db):
 def main() -> None:
     """Run `lzc`: exit 0 on success, 1 on a failed calculation, 2 on bad input with one clear line."""
     try:
-        app()
+        with warnings_as_lines():
+            app()
     except InputError as error:
         _leave(str(error), code=2)
     except CalculationError as error:

@@ -70,15 +70,18 @@ class Session:
     def _is_file(self) -> bool:
         return Path(self.reference).suffix in (".yaml", ".yml")
 
-    def require_engines(self) -> None:
-        """Raise `InputError` if an engine of the campaign is not installed."""
+    def require_runnable(self) -> None:
+        """Raise `InputError` if an engine of the campaign is not installed, or softBV lacks one of its pairs."""
+        from lzc_flows.flows.coverage import require_pairs
+
         _ = self.campaign.candidates
+        require_pairs(self.campaign)
 
     def setting(self, workers: int) -> Setting:
         """Return all that a run on this machine needs."""
         from lzc_flows.launch.run import Setting
 
-        self.require_engines()
+        self.require_runnable()
         return Setting(self.campaign, self.database, self.launchpad, self.folder, workers)
 
     @property

@@ -86,6 +86,8 @@ class DopedCell:
 
     Attributes
     ----------
+    ions
+        The ions that are in it, the host's first; one that the dopants or vacancies leave none of is not.
     extra_mobile
         Mobile ions to add on vacant sites; negative for vacancies to make.
     arrangements
@@ -94,6 +96,7 @@ class DopedCell:
 
     combination: Combination
     composition: Composition
+    ions: tuple[str, ...]
     extra_mobile: int
     arrangements: int
 
@@ -155,7 +158,8 @@ def doped_cell(frame: HostFrame, combination: Combination) -> DopedCell:
     elements: Counter[str] = Counter()
     for ion, number in counts.items():
         elements[element_of(ion)] += number
-    return DopedCell(combination, Composition(elements), extra, arrangements * ways)
+    ions = tuple(ion for ion, number in counts.items() if number)
+    return DopedCell(combination, Composition(elements), ions, extra, arrangements * ways)
 
 
 def _check_substitution(frame: HostFrame, part: Substitution) -> str:

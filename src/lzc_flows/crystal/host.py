@@ -11,6 +11,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from fractions import Fraction
 from functools import cache, cached_property, partial
 from importlib.resources import files
@@ -20,14 +21,16 @@ from typing import Any
 import numpy as np
 import yaml
 from pymatgen.core import Lattice, PeriodicSite, Species, Structure
+from pymatgen.io.cif import CifFile
 
-from lzc_flows.errors import InputError
+from lzc_flows.crystal.cif import read_cif
+from lzc_flows.crystal.occupancy import normalise_occupancy
+from lzc_flows.errors import InputError, InputWarning
 
 WYCKOFF = "wyckoff"
 """Name of the site property that holds the label."""
 
-ROUNDING_TOLERANCE = 2e-3
-"""Published occupancies may sum to 1 + this (four decimals, two species); more is a real excess."""
+_CIF_NAMES = ("*.cif*", "*.mcif*")  # as pymatgen has them
 
 
 @dataclass(frozen=True)
@@ -186,40 +189,37 @@ def host_by_name(name: str) -> Host:
 
 
 def read_structure(path: Path) -> Structure:
-    """Read a crystal from any file that pymatgen knows; raise `InputError` where it cannot."""
+    """Read a crystal from any file that pymatgen knows; of a CIF with several, the first.
+
+    Warns with `InputWarning` where occupancies that sum to more than 1 by rounding were scaled to 1.
+
+    Raises
+    ------
+    InputError
+        No such file, not a crystal, or what `read_cif` refuses.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
+    notes: list[str] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pymatgen tells of every coordinate that it rounds to 1/3
-            return Structure.from_file(path)
+            if any(fnmatch(path.name.lower(), pattern) for pattern in _CIF_NAMES):
+                structure, notes = read_cif(CifFile.from_file(path), str(path))
+            else:
+                structure = Structure.from_file(path)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{path}: not a readable crystal structure ({reason_of(error)})") from None
+    for note in notes:
+        warnings.warn(note, InputWarning, stacklevel=2)
+    return structure
 
 
 def reason_of(error: Exception) -> str:
     """Return the first line of what an exception says, or its type where it says nothing."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def normalise_occupancy(occupancy: Mapping[str, float], where: str) -> tuple[dict[str, float], list[str]]:
-    """Scale occupancies that exceed 1 by rounding only; say so in a note.
-
-    Raises
-    ------
-    InputError
-        The sum exceeds 1 by more than `ROUNDING_TOLERANCE`, or an occupancy is not in (0, 1].
-    """
-    for ion, value in occupancy.items():
-        if not 0 < value <= 1:
-            raise InputError(f"{where}: occupancy {value} of {ion}: a number above 0 and at most 1 is allowed")
-    total = sum(occupancy.values())
-    if total <= 1:
-        return dict(occupancy), []
-    if total > 1 + ROUNDING_TOLERANCE:
-        raise InputError(f"{where}: occupancies sum to {total:.4f}: at most 1 is allowed")
-    note = f"{where}: occupancies sum to {total:.4f}, normalised to 1"
-    return {ion: value / total for ion, value in occupancy.items()}, [note]
 
 
 @cache

@@ -7,6 +7,7 @@ candidate's key, depend on no file.
 from __future__ import annotations
 
 import hashlib
+import warnings
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
@@ -15,12 +16,14 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 from pymatgen.core import PeriodicSite, Structure
+from pymatgen.io.cif import CifFile
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from lzc_flows.crystal.cif import read_cif
 from lzc_flows.crystal.host import BUILT_IN, WYCKOFF, Host, host_by_name, reason_of
 from lzc_flows.crystal.ions import parse_ion
 from lzc_flows.documents.model import FrozenModel
-from lzc_flows.errors import InputError
+from lzc_flows.errors import InputError, InputWarning
 
 OVERLAP_ANGSTROM = 0.5
 """A vacant site nearer than this to another site is that site."""
@@ -95,7 +98,9 @@ class HostSpec(FrozenModel):
 @cache
 def _read(serialised: str) -> Host:
     spec = HostSpec.model_validate_json(serialised)
-    structure = _occupied(spec)
+    structure, notes = _occupied(spec)
+    for note in notes:
+        warnings.warn(note, InputWarning, stacklevel=2)
     vacant: list[PeriodicSite] = []
     for label, point in spec.vacant.items():
         orbit = _orbit(structure, point, label)
@@ -103,14 +108,18 @@ def _read(serialised: str) -> Host:
         if structure.lattice.get_all_distances(orbit, taken).min() < OVERLAP_ANGSTROM:
             raise InputError(f"host {spec.name!r}: vacant site {label!r} at {list(point)} is taken")
         vacant += [PeriodicSite(spec.mobile, xyz, structure.lattice, properties={WYCKOFF: label}) for xyz in orbit]
-    return Host(spec.name, structure, tuple(vacant), spec.mobile)
+    return Host(spec.name, structure, tuple(vacant), spec.mobile, tuple(notes))
 
 
-def _occupied(spec: HostSpec) -> Structure:
-    """Return the crystal of the CIF with labels and charges, checked."""
+def _occupied(spec: HostSpec) -> tuple[Structure, list[str]]:
+    """Return the crystal of the CIF with labels and charges, checked, and what was changed in it."""
     where = f"host {spec.name!r}"
     try:
-        structure = Structure.from_str(spec.cif or "", fmt="cif")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pymatgen tells of every coordinate that it rounds to 1/3
+            structure, notes = read_cif(CifFile.from_str(spec.cif or ""), where)
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(f"{where}: its CIF is not readable ({reason_of(error)})") from None
     atoms = [str(label) for label in structure.labels]
@@ -132,7 +141,7 @@ def _occupied(spec: HostSpec) -> Structure:
     # published occupancies are rounded, so only an ordered crystal can be held to neutrality
     if structure.is_ordered and structure.charge:
         raise InputError(f"{where}: its charges sum to {structure.charge:+g} e: 0 is allowed")
-    return structure
+    return structure, notes
 
 
 def _orbit(structure: Structure, point: tuple[float, float, float], label: str) -> list[np.ndarray]:

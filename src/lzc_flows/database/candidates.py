@@ -10,6 +10,7 @@ from pymatgen.core import Composition
 
 from lzc_flows.crystal.cost import cost_usd_per_kg
 from lzc_flows.database.stores import CANDIDATES, PLAN, TASKS, Database
+from lzc_flows.documents.bvse import Barriers
 from lzc_flows.documents.candidate import CandidateDoc, StageRecord
 from lzc_flows.errors import InputError
 
@@ -24,7 +25,7 @@ _SUMMARY_FIELDS = {
         "max_force_ev_per_angstrom": "max_force_ev_per_angstrom",
         "volume_change": "volume_change",
     },
-    "bvse": {"barrier_1d": "barrier_1d", "barrier_2d": "barrier_2d", "barrier_3d": "barrier_3d"},
+    "bvse": {name: name for name in Barriers.model_fields},
 }
 """For each stage, from the summary's field to the document's; a later stage adds a row here."""
 

@@ -49,6 +49,8 @@ class BvseProtocol(Protocol):
     """How a bond-valence site-energy landscape is computed."""
 
     mobile: str = Field(default="Li+", description="The mobile ion.")
-    resolution_angstrom: float = Field(default=0.2, gt=0, description="Largest distance of grid points, in Å.")
+    resolution_angstrom: float = Field(
+        default=0.1, gt=0, description="Largest distance of grid points, in Å; section 1.13 has 0.1."
+    )
     cutoff_angstrom: float = Field(default=10.0, gt=0, description="Range of the interactions, in Å.")
-    convention: str = Field(default="softbv", description="Named form of the potential; see transport/bvse.py.")
+    convention: str = Field(default="softbv", description="Named form of the potential; see transport/conventions.py.")

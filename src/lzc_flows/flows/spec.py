@@ -16,7 +16,7 @@ from lzc_flows.documents.model import FrozenModel
 from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.score import RankingSpec
-from lzc_flows.transport.bvse import CONVENTIONS
+from lzc_flows.transport.conventions import CONVENTIONS
 
 EngineName = Literal["chgnet", "nep"]
 

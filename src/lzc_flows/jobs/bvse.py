@@ -1,4 +1,4 @@
-"""The bvse job: the bond-valence site-energy landscape and its percolation barriers."""
+"""The bvse job: the bond-valence site-energy landscape and what it says of the mobile ion."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from pathlib import Path
 from jobflow import Maker, job
 from pymatgen.core import Structure
 
-from lzc_flows.documents.bvse import BvseDoc
+from lzc_flows.documents.bvse import Barriers, BvseDoc
 from lzc_flows.documents.protocols import BvseProtocol
 from lzc_flows.errors import InputError
-from lzc_flows.transport.bvse import CONVENTIONS, energy_field
-from lzc_flows.transport.packing import pack
-from lzc_flows.transport.percolation import percolation_thresholds
+from lzc_flows.transport.bvse import EnergyField, energy_field
+from lzc_flows.transport.conventions import CONVENTIONS
+from lzc_flows.transport.landscape import Landscape, analyse
+from lzc_flows.transport.packing import pack_field, pack_network
 
 
 @dataclass
 class BVSEMaker(Maker):
-    """Compute percolation barriers of the mobile ion.
+    """Compute percolation barriers, sites and paths of the mobile ion.
 
     Parameters
     ----------
@@ -31,9 +32,9 @@ class BVSEMaker(Maker):
     name: str = "bvse"
     protocol: BvseProtocol = field(default_factory=BvseProtocol)
 
-    @job(output_schema=BvseDoc, data=["field"])
+    @job(output_schema=BvseDoc, data=["field", "network"])
     def make(self, structure: Structure, prev_dir: str | Path | None = None) -> BvseDoc:
-        """Return the barriers; the landscape itself goes to the data store.
+        """Return the barriers; landscape, sites and paths go to the data store.
 
         Parameters
         ----------
@@ -42,11 +43,11 @@ class BVSEMaker(Maker):
         prev_dir
             Not used; here for the signature that Makers share.
         """
-        return bvse_document(structure, self.protocol)
+        return bvse_document(analyse(bvse_field(structure, self.protocol)), self.protocol)
 
 
-def bvse_document(structure: Structure, protocol: BvseProtocol) -> BvseDoc:
-    """Return landscape and barriers of a structure, as the job and the command line give them.
+def bvse_field(structure: Structure, protocol: BvseProtocol) -> EnergyField:
+    """Return the landscape of a structure under a protocol.
 
     Raises
     ------
@@ -55,23 +56,29 @@ def bvse_document(structure: Structure, protocol: BvseProtocol) -> BvseDoc:
     """
     if protocol.convention not in CONVENTIONS:
         raise InputError(f"BVSE convention {protocol.convention!r}: allowed are {', '.join(CONVENTIONS)}")
-    landscape = energy_field(
+    return energy_field(
         structure,
         protocol.mobile,
         resolution_angstrom=protocol.resolution_angstrom,
         cutoff_angstrom=protocol.cutoff_angstrom,
         convention=CONVENTIONS[protocol.convention],
     )
-    percolation = percolation_thresholds(landscape.energies_ev)
-    barriers = {}
-    for dimensions, threshold in enumerate(percolation.thresholds, start=1):
-        barriers[f"barrier_{dimensions}d"] = threshold.barrier_from_cell_minimum_ev
-        barriers[f"component_barrier_{dimensions}d"] = threshold.barrier_ev
-    nx, ny, nz = landscape.energies_ev.shape
+
+
+def bvse_document(landscape: Landscape, protocol: BvseProtocol) -> BvseDoc:
+    """Return the document of a landscape, as the job and the command line give it."""
+    thresholds = landscape.percolation.thresholds.items()
+    nx, ny, nz = landscape.field.energies_ev.shape
     return BvseDoc(
-        **barriers,
-        minimum_ev=percolation.minimum_ev,
-        grid_shape=(nx, ny, nz),
-        field=pack(landscape),
+        **{f"barrier_{target}": threshold.barrier_from_cell_minimum_ev for target, threshold in thresholds},
+        from_component_minimum=Barriers(
+            **{f"barrier_{target}": threshold.barrier_ev for target, threshold in thresholds}
+        ),
+        minimum_ev=landscape.percolation.minimum_ev,
+        grid=(nx, ny, nz),
+        bottlenecks={target: tuple(position) for target, position in landscape.bottlenecks.items()},
+        sites=len(landscape.sites.minima),
+        field=pack_field(landscape.field),
+        network=pack_network(landscape),
         protocol=protocol,
     )

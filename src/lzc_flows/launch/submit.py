@@ -20,6 +20,7 @@ from lzc_flows.database.queries import candidates
 from lzc_flows.database.stores import CAMPAIGNS, PLAN, Database
 from lzc_flows.documents.candidate import PlannedCandidate
 from lzc_flows.flows.candidate import Campaign, Candidate
+from lzc_flows.flows.coverage import require_pairs
 from lzc_flows.flows.spec import STAGES
 from lzc_flows.launch.launchpad import add_workflows, stage_states
 from lzc_flows.ranking.score import PRISTINE
@@ -37,8 +38,15 @@ class SubmitReport:
 
 
 def submit(campaign: Campaign, database: Database, launchpad: LaunchPad) -> SubmitReport:
-    """Record the campaign's plan and queue the missing jobs; a second call queues none."""
+    """Record the campaign's plan and queue the missing jobs; a second call queues none.
+
+    Raises
+    ------
+    InputError
+        The campaign is not possible, an engine is not installed, or softBV lacks a pair; nothing is written.
+    """
     wanted = campaign.candidates
+    require_pairs(campaign)
     with database_lock(database, "submit"):
         database.ensure_indexes()
         _record(campaign, wanted, database)

@@ -42,6 +42,10 @@ CRITERIA: dict[str, Criterion] = {
         Criterion("barrier_1d", "1D BVSE barrier", "eV", "lower", "bvse"),
         Criterion("barrier_2d", "2D BVSE barrier", "eV", "lower", "bvse"),
         Criterion("barrier_3d", "3D BVSE barrier", "eV", "lower", "bvse"),
+        Criterion("barrier_a", "BVSE barrier along a", "eV", "lower", "bvse"),
+        Criterion("barrier_b", "BVSE barrier along b", "eV", "lower", "bvse"),
+        Criterion("barrier_c", "BVSE barrier along c", "eV", "lower", "bvse"),
+        Criterion("barrier_ab", "BVSE barrier within the a–b plane", "eV", "lower", "bvse"),
     )
 }
 """Every criterion by name. A later stage adds its rows here and nothing else changes."""

@@ -1,86 +1,43 @@
 """Bond-valence site energy of a mobile ion on a periodic grid.
 
-Every framework ion within the cutoff counts, periodic images included (Adams & Rao, Phys. Chem. Chem. Phys.
-11, 3210 (2009); Chen, Wong & Adams, Acta Cryst. B 75, 18 (2019)):
-
-* opposite charge, Morse: ``p·D0·{[exp(α(Rmin − R)) − 1]² − 1}``, with p = ½ in both conventions below;
-* same charge, screened Coulomb: ``14.4·q1·q2/√(n1·n2)/R·erfc(R/(f(r1 + r2)))``.
-
-Ions of the mobile element are left out: the field is that of one probe ion in the empty framework.
+The energy at a node is the sum over all framework ions within the cutoff, periodic images included, of the pair
+energies of a named convention (`lzc_flows.transport.conventions`). The radial functions are tabulated
+(`lzc_flows.transport.radial`), and only one node of each orbit under the symmetry of the framework is computed
+(`lzc_flows.transport.grid_symmetry`).
 """
 
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numba
 import numpy as np
+import psutil
 
 from lzc_flows.errors import InputError
-from lzc_flows.transport.bvse_parameters import (
-    RadiiSet,
-    SiteIon,
-    covalent_radius_angstrom,
-    missing_pairs,
-    morse_parameters,
-    no_parameters_message,
-    oxidation_state,
-    parse_ion,
-    principal_quantum_number,
-    site_ions,
-)
+from lzc_flows.transport.bvse_parameters import missing_pairs, no_parameters_message, parse_ion
+from lzc_flows.transport.conventions import CONVENTIONS, BVSEConvention, RadialFunction, pair_energy
+from lzc_flows.transport.framework import Framework, SiteKind, framework_of
+from lzc_flows.transport.grid_symmetry import GridOperations, grid_operations, representatives, spread
+from lzc_flows.transport.lattice_sum import images_within, sum_over_images
+from lzc_flows.transport.radial import tabulate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Species, Structure
 
-COULOMB_EV_ANGSTROM = 14.4
-"""e²/(4πε0) in eV·Å, rounded as in softBV and bvlain (CODATA: 14.39964) so that the codes agree."""
-
 MAX_ENERGY_EV = 100.0
 """Energies are clipped here: a node on top of a same-sign ion would be infinite. No barrier reaches it."""
 
-_MIN_DISTANCE_ANGSTROM = 1e-3  # only keeps 1/R finite; such nodes are clipped anyway
-_BLOCK = 8  # grid nodes per edge of the blocks that share one list of nearby ions
+TABLE_ERROR_EV = 5e-5
+"""Upper bound on the error of a node's energy by the tables."""
 
+BYTES_PER_NODE = 32
+"""Memory of a field and of its percolation: 8 bytes for the energy, the others for sorting and joining the nodes."""
 
-@dataclass(frozen=True)
-class BVSEConvention:
-    """One way of writing the BVSE energy; open codes differ.
-
-    Attributes
-    ----------
-    name
-        What results are labelled with.
-    morse_prefactor
-        p of the Morse term (½ or 1).
-    screening_factor
-        f of the Coulomb term.
-    radii
-        Covalent radii r1, r2 of the Coulomb term: ``"ase"`` or ``"softbv"``.
-    source
-        Where the convention is defined.
-    """
-
-    name: str
-    morse_prefactor: float
-    screening_factor: float
-    radii: RadiiSet
-    source: str
-
-
-CONVENTIONS = {
-    convention.name: convention
-    for convention in (
-        BVSEConvention("bvlain", 0.5, 0.74, "ase", "bvlain 0.25.1, potentials.py, default radii"),
-        BVSEConvention("softbv", 0.5, 0.74, "softbv", "bvlain 0.25.1, use_softbv_covalent_radii=True"),
-    )
-}
-"""The named conventions."""
+_FINEST_ANGSTROM = 1e-6  # no memory holds a finer grid, and the numbers of its nodes overflow
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +57,9 @@ class EnergyField:
         Name of the `BVSEConvention`.
     cutoff_angstrom
         Interaction cutoff in Å.
+    table_error_ev
+        Upper bound on the error of every energy by the tables of the radial functions, eV: the largest error
+        measured of one term times the number of images that can be within the cutoff.
     """
 
     energies_ev: NDArray[np.float64]
@@ -107,6 +67,7 @@ class EnergyField:
     mobile: str
     convention: str
     cutoff_angstrom: float
+    table_error_ev: float = 0.0
 
 
 def grid_shape(lattice_angstrom: NDArray[np.float64], resolution_angstrom: float) -> tuple[int, int, int]:
@@ -115,14 +76,19 @@ def grid_shape(lattice_angstrom: NDArray[np.float64], resolution_angstrom: float
     Raises
     ------
     InputError
-        If the resolution is not a positive number.
+        If the resolution is not a positive number, or absurdly small.
     """
-    if not (math.isfinite(resolution_angstrom) and resolution_angstrom > 0):
-        raise InputError(f"resolution {resolution_angstrom} Å: expected a positive number")
+    if not (math.isfinite(resolution_angstrom) and resolution_angstrom >= _FINEST_ANGSTROM):
+        raise InputError(f"resolution {resolution_angstrom} Å: expected a positive number, at least {_FINEST_ANGSTROM}")
     lengths = np.linalg.norm(lattice_angstrom, axis=1)
     # a length that is a multiple of the resolution must not gain a node by rounding
     nx, ny, nz = (max(1, math.ceil(length / resolution_angstrom - 1e-9)) for length in lengths)
     return nx, ny, nz
+
+
+def predicted_memory_bytes(shape: tuple[int, int, int]) -> int:
+    """Return the memory in bytes that a field of this shape and its percolation take at most."""
+    return math.prod(shape) * BYTES_PER_NODE
 
 
 def energy_field(
@@ -131,7 +97,7 @@ def energy_field(
     *,
     resolution_angstrom: float = 0.2,
     cutoff_angstrom: float = 10.0,
-    convention: BVSEConvention = CONVENTIONS["bvlain"],
+    convention: BVSEConvention = CONVENTIONS["softbv"],
 ) -> EnergyField:
     """Compute the BVSE field of a mobile ion in a structure.
 
@@ -140,7 +106,7 @@ def energy_field(
     structure
         Structure with oxidation states. On partially occupied sites each species counts by its occupancy.
     mobile
-        Mobile ion; it must be in the structure.
+        Mobile cation; it must be in the structure.
     resolution_angstrom
         Largest distance of neighbouring nodes along each lattice vector, Å.
     cutoff_angstrom
@@ -151,173 +117,114 @@ def energy_field(
     Raises
     ------
     InputError
-        For a missing or zero oxidation state, a mobile ion that is not in the structure, a structure without
-        other ions, pairs without softBV parameters (all are named), a non-positive resolution or cutoff.
+        For a non-positive resolution, or what `energy_field_on_grid` refuses.
+    """
+    shape = grid_shape(np.array(structure.lattice.matrix), resolution_angstrom)
+    return energy_field_on_grid(structure, mobile, shape, cutoff_angstrom=cutoff_angstrom, convention=convention)
+
+
+def energy_field_on_grid(
+    structure: Structure,
+    mobile: str,
+    shape: tuple[int, int, int],
+    *,
+    cutoff_angstrom: float = 10.0,
+    convention: BVSEConvention = CONVENTIONS["softbv"],
+) -> EnergyField:
+    """Compute the BVSE field on a given number of nodes along the three lattice vectors.
+
+    Parameters are otherwise those of `energy_field`.
+
+    Raises
+    ------
+    InputError
+        For a mobile ion that is no cation or not in the structure, a missing or zero oxidation state, a structure
+        without other ions, sites on top of each other, pairs without softBV parameters (all are named), a
+        non-positive cutoff or shape, or a grid that does not fit into the memory available.
     """
     if not (math.isfinite(cutoff_angstrom) and cutoff_angstrom > 0):
         raise InputError(f"cutoff {cutoff_angstrom} Å: expected a positive number")
-    lattice = np.array(structure.lattice.matrix, dtype=np.float64)
-    shape = grid_shape(lattice, resolution_angstrom)
+    if min(shape) < 1:
+        raise InputError(f"grid {_times(shape)}: expected at least one point along each lattice vector")
     ion = parse_ion(mobile)
-    framework = _framework(structure, ion)
+    framework = framework_of(structure, ion, convention.mobile_framework)
     missing = missing_pairs(structure, mobile, convention.radii)
     if missing:
         raise InputError(no_parameters_message(ion, [partner for _, partner in missing]))
+    _refuse_beyond_memory(shape, framework.lattice_angstrom, psutil.virtual_memory().available)
 
-    kinds = sorted({entry.species for entry in framework}, key=str)
-    terms = np.array([_pair_term(ion, species, convention) for species in kinds])
-    fractional = np.array([structure[entry.site].frac_coords for entry in framework])
-    cells, owners = _images_within(fractional, lattice, cutoff_angstrom)
-    energies = _sum_over_ions(
-        shape,
-        lattice,
-        cells @ lattice,
-        np.array([kinds.index(entry.species) for entry in framework])[owners],
-        np.array([entry.occupancy for entry in framework])[owners],
-        terms,
-        float(cutoff_angstrom),
-    )
-    return EnergyField(energies, lattice, str(ion), convention.name, float(cutoff_angstrom))
+    functions = [_site_energy(ion, kind, convention, structure.composition) for kind in framework.ions]
+    operations = grid_operations(framework, shape)
+    energies, error = framework_field(framework, functions, operations, shape, float(cutoff_angstrom))
+    return EnergyField(energies, framework.lattice_angstrom, str(ion), convention.name, float(cutoff_angstrom), error)
 
 
-def _framework(structure: Structure, mobile: Species) -> list[SiteIon]:
-    """Return the ions of all elements but the mobile one."""
-    ions = site_ions(structure)
-    if all(entry.species != mobile for entry in ions):
-        present = ", ".join(sorted({str(entry.species) for entry in ions}))
-        raise InputError(f"mobile ion {mobile} is not in the structure, which holds {present}")
-    framework = [entry for entry in ions if entry.species.symbol != mobile.symbol]
-    if not framework:
-        raise InputError(f"the structure holds no framework ion besides {mobile.symbol}")
-    return framework
-
-
-def _pair_term(mobile: Species, partner: Species, convention: BVSEConvention) -> tuple[float, float, float, float]:
-    """Return (is_morse, amplitude in eV or eV·Å, α in 1/Å or 1/(f(r1 + r2)), Rmin in Å or 0)."""
-    charges = oxidation_state(mobile) * oxidation_state(partner)
-    if charges < 0:
-        morse = morse_parameters(mobile, partner)
-        amplitude = convention.morse_prefactor * morse.dissociation_energy_ev
-        return 1.0, amplitude, morse.alpha_per_angstrom, morse.r_min_angstrom
-    quantum = principal_quantum_number(mobile) * principal_quantum_number(partner)
-    amplitude = COULOMB_EV_ANGSTROM * charges / math.sqrt(quantum)
-    radii = sum(covalent_radius_angstrom(species, convention.radii) for species in (mobile, partner))
-    return 0.0, amplitude, 1.0 / (convention.screening_factor * radii), 0.0
-
-
-def _images_within(
-    fractional: NDArray[np.float64], lattice: NDArray[np.float64], cutoff: float
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return all ion images that can reach the home cell: fractional positions (m, 3) and indices (m,)."""
-    # a plane-to-plane distance of the cell is one over the length of the reciprocal vector
-    margin = cutoff * np.linalg.norm(np.linalg.inv(lattice), axis=0)
-    reach = np.ceil(margin).astype(int)
-    axes = [np.arange(-r, r + 1) for r in reach]
-    translations = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 1, 3)
-    images = (translations + (fractional - np.floor(fractional))).reshape(-1, 3)
-    owners = np.tile(np.arange(len(fractional)), len(translations))
-    near = np.all((images >= -margin) & (images <= 1 + margin), axis=1)
-    return images[near], owners[near]
-
-
-def _sum_over_ions(
+def framework_field(
+    framework: Framework,
+    functions: list[RadialFunction],
+    operations: GridOperations,
     shape: tuple[int, int, int],
-    lattice: NDArray[np.float64],
-    images: NDArray[np.float64],
-    kinds: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    terms: NDArray[np.float64],
-    cutoff: float,
-) -> NDArray[np.float64]:
-    """Return the clipped energies (nx, ny, nz), the blocks shared out among threads.
+    cutoff_angstrom: float,
+) -> tuple[NDArray[np.float64], float]:
+    """Return the clipped energies (nx, ny, nz) and the bound on their error by the tables, both in eV.
 
-    Python threads over a kernel without the GIL, not numba's prange: on GNU OpenMP, its usual layer, the
-    children forked after a first prange are killed at their own.
+    Parameters
+    ----------
+    framework
+        The sites that act.
+    functions
+        Energy in eV of distances in Å, one for each kind of site.
+    operations
+        Symmetry operations of framework and grid; with `NO_OPERATIONS` every node is computed.
+    shape
+        Numbers of nodes.
+    cutoff_angstrom
+        Interaction cutoff in Å.
     """
-    energies = np.empty(shape)
-    threads: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-    # several ranges a thread, as blocks differ in cost
-    bounds = np.linspace(0, np.prod(_block_counts(np.array(shape))), 8 * threads + 1).astype(int)
-    with ThreadPoolExecutor(threads) as pool:
-        done = [
-            pool.submit(_fill_blocks, energies, (int(a), int(b)), lattice, images, kinds, weights, terms, cutoff)
-            for a, b in pairwise(bounds)
-        ]
-        for future in done:
-            future.result()
-    return energies
+    images = images_within(framework, cutoff_angstrom)
+    number = max(len(images.kinds), 1)
+    tables = tabulate(functions, cutoff_angstrom, TABLE_ERROR_EV / number)
+    chosen = representatives(shape, operations)
+    energies = sum_over_images(chosen, framework, images, tables, MAX_ENERGY_EV)
+    spread(energies, chosen, operations)
+    return energies, tables.error_ev * number
 
 
-@numba.njit(cache=True)
-def _block_counts(shape: NDArray[np.int64]) -> NDArray[np.int64]:
-    return (shape + _BLOCK - 1) // _BLOCK
+def _site_energy(
+    mobile: Species, kind: SiteKind, convention: BVSEConvention, composition: Mapping[Species, float]
+) -> RadialFunction:
+    """Return the energy of the mobile ion and one site, its ions weighted by their occupancies."""
+    terms = [(occupancy, pair_energy(mobile, species, convention, composition)) for species, occupancy in kind]
+
+    def energy(distance: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.sum([occupancy * term(distance) for occupancy, term in terms], axis=0)
+
+    return energy
 
 
-@numba.njit(cache=True, inline="always")
-def _pair_energy(term: NDArray[np.float64], distance: float) -> float:
-    if term[0] > 0.5:
-        x = math.exp(term[2] * (term[3] - distance))
-        return term[1] * x * (x - 2.0)  # [x − 1]² − 1
-    return term[1] * math.erfc(term[2] * distance) / distance
-
-
-@numba.njit(cache=True)
-def _images_near_block(
-    start: NDArray[np.int64],
-    stop: NDArray[np.int64],
-    shape: NDArray[np.int64],
-    lattice: NDArray[np.float64],
-    images: NDArray[np.float64],
-    cutoff: float,
-) -> NDArray[np.int64]:
-    """Return the indices of the images that can be within the cutoff of a node of the block [start, stop)."""
-    centre = (0.5 * (start + stop - 1) / shape) @ lattice
-    half = 0.5 * (stop - 1 - start) / shape
-    radius = 0.0
-    for sy in (-1.0, 1.0):
-        for sz in (-1.0, 1.0):
-            corner = np.array([half[0], sy * half[1], sz * half[2]]) @ lattice
-            radius = max(radius, math.sqrt(np.sum(corner**2)))
-    near = np.empty(len(images), dtype=np.int64)
-    count = 0
-    for m in range(len(images)):
-        squared = 0.0
-        for axis in range(3):
-            squared += (images[m, axis] - centre[axis]) ** 2
-        # a hair more, against rounding
-        if squared <= (cutoff + radius + 1e-6) ** 2:
-            near[count] = m
-            count += 1
-    return near[:count]
-
-
-@numba.njit(cache=True, nogil=True)
-def _fill_blocks(
-    energies: NDArray[np.float64],
-    block_range: tuple[int, int],
-    lattice: NDArray[np.float64],
-    images: NDArray[np.float64],
-    kinds: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    terms: NDArray[np.float64],
-    cutoff: float,
+def _refuse_beyond_memory(
+    shape: tuple[int, int, int], lattice_angstrom: NDArray[np.float64], available_bytes: int
 ) -> None:
-    """Write the clipped energies (nx, ny, nz) of a range of blocks; images (m, 3) in Å."""
-    shape = np.array(energies.shape)
-    blocks = _block_counts(shape)
-    for block in range(block_range[0], block_range[1]):
-        start = _BLOCK * np.array([block // (blocks[1] * blocks[2]), block // blocks[2] % blocks[1], block % blocks[2]])
-        stop = np.minimum(start + _BLOCK, shape)
-        near = _images_near_block(start, stop, shape, lattice, images, cutoff)
-        for i in range(start[0], stop[0]):
-            for j in range(start[1], stop[1]):
-                for k in range(start[2], stop[2]):
-                    node = np.array([i / shape[0], j / shape[1], k / shape[2]]) @ lattice
-                    total = 0.0
-                    for m in near:
-                        dx, dy, dz = images[m, 0] - node[0], images[m, 1] - node[1], images[m, 2] - node[2]
-                        squared = dx * dx + dy * dy + dz * dz
-                        if squared <= cutoff * cutoff:
-                            distance = max(math.sqrt(squared), _MIN_DISTANCE_ANGSTROM)
-                            total += weights[m] * _pair_energy(terms[kinds[m]], distance)
-                    energies[i, j, k] = min(total, MAX_ENERGY_EV)
+    """Raise InputError, with the coarsest resolution that fits, if a grid needs more than the memory available."""
+    needed = predicted_memory_bytes(shape)
+    if needed <= available_bytes:
+        return
+    lengths = np.linalg.norm(lattice_angstrom, axis=1)
+    resolution = max(length / number for length, number in zip(lengths, shape, strict=True))
+    fitting = math.ceil(1000 * (math.prod(lengths) * BYTES_PER_NODE / available_bytes) ** (1 / 3)) / 1000
+    while predicted_memory_bytes(grid_shape(lattice_angstrom, fitting)) > available_bytes:
+        fitting = round(fitting + 0.001, 3)
+    raise InputError(
+        f"resolution {resolution:.3g} Å: a grid of {_times(shape)} points needs about {_gib(needed)} GiB, "
+        f"{_gib(available_bytes)} GiB are available; a resolution of {fitting:g} Å or coarser fits"
+    )
+
+
+def _times(shape: tuple[int, int, int]) -> str:
+    return "×".join(str(number) for number in shape)
+
+
+def _gib(number: int) -> str:
+    """Return bytes in GiB, without decimals from a hundred on."""
+    gib = number / 2**30
+    return f"{gib:,.0f}" if gib >= 100 else f"{gib:.1f}"

@@ -1,8 +1,7 @@
 """SoftBV force-field parameters: Morse pairs, principal quantum numbers and covalent radii.
 
 The tables are those of Chen, Wong & Adams, Acta Cryst. B 75, 18 (2019), as packaged by PyPI's ``bvlain``
-(MIT). They are read from its data files, without importing it (its import is slow). Its ``anion.pkl`` is its
-``cation.pkl`` seen from the anion (a test checks this), so one table serves both signs of the mobile ion.
+(MIT). They are read from its data files, without importing it (its import is slow). The mobile ion is a cation.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 RadiiSet = Literal["ase", "softbv"]
+Interaction = Literal["morse", "coulomb"]
 Ion = tuple[int, int]  # atomic number, oxidation state
 
 
@@ -88,19 +88,21 @@ def _morse_table() -> dict[tuple[Ion, Ion], MorseParameters]:
 
 
 def parse_ion(label: str) -> Species:
-    """Return the pymatgen species of an ion label such as ``"Li+"``, ``"Li1+"`` or ``"F-"``.
+    """Return the pymatgen species of a mobile cation's label such as ``"Li+"``, ``"Li1+"`` or ``"Mg2+"``.
 
     Raises
     ------
     InputError
-        If the label is no element with a non-zero oxidation state.
+        If the label is no element with a positive oxidation state.
     """
     try:
         species = Species.from_str(label)
     except ValueError:
         species = None
     if species is None or not species.oxi_state:
-        raise InputError(f"mobile ion {label!r}: expected an element with its charge, such as Li+, Mg2+ or F-")
+        raise InputError(f"mobile ion {label!r}: expected an element with its charge, such as Li+ or Mg2+")
+    if species.oxi_state < 0:
+        raise InputError(f"mobile ion {species}: a cation is allowed, such as Li+")
     return species
 
 
@@ -113,9 +115,9 @@ def _ion(species: Species) -> Ion | None:
 
 
 def available_partners(species: Species) -> list[str]:
-    """Return the labels of the ions that have usable Morse parameters with `species`, sorted."""
+    """Return the labels of the anions that have usable Morse parameters with a cation, sorted."""
     ion = _ion(species)
-    partners = {b if a == ion else a for a, b in _morse_table() if ion in (a, b)}
+    partners = {anion for cation, anion in _morse_table() if cation == ion}
     return sorted(str(Species(Element.from_Z(number).symbol, charge)) for number, charge in partners)
 
 
@@ -126,19 +128,16 @@ def no_parameters_message(mobile: Species, partners: list[str]) -> str:
 
 
 def morse_parameters(mobile: Species, partner: Species) -> MorseParameters:
-    """Return the Morse parameters of two ions of opposite charge, in either order.
+    """Return the Morse parameters of a mobile cation and an anion.
 
     Raises
     ------
     InputError
         If the pair is not in the table, or only with a negative alpha (see `_morse_table`).
     """
-    first, second = _ion(mobile), _ion(partner)
-    table = _morse_table()
-    if first is not None and second is not None:
-        for pair in ((first, second), (second, first)):
-            if pair in table:
-                return table[pair]
+    cation, anion = _ion(mobile), _ion(partner)
+    if cation is not None and anion is not None and (cation, anion) in _morse_table():
+        return _morse_table()[cation, anion]
     raise InputError(no_parameters_message(mobile, [str(partner)]))
 
 
@@ -217,12 +216,18 @@ def missing_pairs(structure: Structure, mobile: str, radii: RadiiSet = "ase") ->
     """
     ion = parse_ion(mobile)
     partners = {entry.species for entry in site_ions(structure) if entry.species.symbol != ion.symbol}
-    return sorted((str(ion), str(partner)) for partner in partners if not _has_parameters(ion, partner, radii))
+    return sorted((str(ion), str(partner)) for partner in partners if not has_parameters(ion, partner, radii))
 
 
-def _has_parameters(mobile: Species, partner: Species, radii: RadiiSet) -> bool:
+def interaction_of(mobile: Species, partner: Species) -> Interaction:
+    """Return how two ions interact: ``"morse"`` at opposite charges, else ``"coulomb"``."""
+    return "morse" if oxidation_state(mobile) * oxidation_state(partner) < 0 else "coulomb"
+
+
+def has_parameters(mobile: Species, partner: Species, radii: RadiiSet) -> bool:
+    """Return whether all parameters of one pair are in the tables; see `missing_pairs` for which it needs."""
     try:
-        if oxidation_state(mobile) * oxidation_state(partner) < 0:
+        if interaction_of(mobile, partner) == "morse":
             morse_parameters(mobile, partner)
         else:
             for species in (mobile, partner):
@@ -231,3 +236,16 @@ def _has_parameters(mobile: Species, partner: Species, radii: RadiiSet) -> bool:
     except InputError:
         return False
     return True
+
+
+def covered_partners(mobile: Species, partner: Species, radii: RadiiSet) -> list[str]:
+    """Return the labels of what could stand where `partner` lacks parameters with the mobile ion, sorted.
+
+    Of a Morse pair, the ions that have one with `mobile`; of a Coulomb pair, the known oxidation states of
+    the partner's own element that have parameters.
+    """
+    if interaction_of(mobile, partner) == "morse":
+        return available_partners(mobile)
+    states = [Species(partner.symbol, charge) for charge in partner.element.oxidation_states if charge]
+    same_sign = [state for state in states if interaction_of(mobile, state) == "coulomb"]
+    return sorted(str(state) for state in same_sign if has_parameters(mobile, state, radii))
