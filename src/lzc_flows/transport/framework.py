@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lzc_flows.crystal.occupancy import ROUNDING_TOLERANCE
 from lzc_flows.errors import InputError
 from lzc_flows.transport.bvse_parameters import site_ions
 from lzc_flows.transport.conventions import MobileFramework
@@ -21,7 +22,6 @@ SiteKind = tuple[tuple["Species", float], ...]
 OVERLAP_ANGSTROM = 0.5
 """Sites closer than this are alternatives of each other: their occupancies may not add up to more than one."""
 
-_FULL = 1.005  # published occupancies are rounded
 _OCCUPANCY_DIGITS = 9  # sites whose occupancies differ by rounding are of one kind
 
 
@@ -93,7 +93,7 @@ def _refuse_overlaps(structure: Structure) -> None:
     occupancies = np.array([site.species.num_atoms for site in structure])
     for pair in np.argsort(distances, kind="stable"):
         a, b = sorted((int(first[pair]), int(second[pair])))
-        if occupancies[a] + occupancies[b] > _FULL:
+        if occupancies[a] + occupancies[b] > 1 + ROUNDING_TOLERANCE:
             other = f"site {b} ({structure[b].species_string})" if b != a else "its own periodic image"
             raise InputError(
                 f"site {a} ({structure[a].species_string}) and {other} are {distances[pair]:.3f} Å apart: "
