@@ -47,6 +47,7 @@ SUPERCELLS = (
     (2, 2, 4),
 )
 SUPERCELL_STEP_ANGSTROM = 0.15
+ATOM_TICKS = (27, 54, 108, 216, 432)
 
 QUANTITIES = {
     "field": ("field_s", "#0072B2", "o"),
@@ -109,6 +110,7 @@ class Growth:
     power_error: float
 
     def at(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the fitted values."""
         return self.fixed + self.rate * x**self.power
 
 
@@ -150,7 +152,8 @@ def draw_panel(axes: Axes, rows: list[dict[str, Any]], x: str, names: Sequence[s
         smooth = np.geomspace(values[0], values[-1], 100)
         axes.loglog(smooth, fit.at(smooth), "-", color=color, linewidth=1.2, zorder=1)
         axes.loglog(values, y, mark, color=color, markersize=5.5, mec="white", mew=0.6, label=label, zorder=2)
-    axes.loglog(values, 0.5 * lowest * values / values[-1], ":", color=SOFT_INK, linewidth=1.2, label="slope 1")
+    guide = np.array([1 / 16, 1])
+    axes.loglog(guide * values[-1], 0.5 * lowest * guide, ":", color=SOFT_INK, linewidth=1.2, label="slope 1")
     axes.legend(frameon=False, fontsize=8.5, labelcolor=INK, loc="lower right", handletextpad=0.5)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(SOFT_INK)
@@ -168,11 +171,12 @@ def draw(by_nodes: list[dict[str, Any]], by_atoms: list[dict[str, Any]]) -> Figu
     with figure_style():
         figure = Figure(figsize=(7.6, 5.6), layout="constrained")
         panels = figure.subplots(2, 2, sharex="col", sharey="row", height_ratios=(3, 2))
-        panels[0, 0].set_ylim(1e-3, None)
-        panels[1, 0].set_ylim(0.5, None)
         for column, (rows, x) in enumerate(((by_nodes, "nodes"), (by_atoms, "atoms"))):
             draw_panel(panels[0, column], rows, x, ("field", "percolation"))
             draw_panel(panels[1, column], rows, x, ("peak memory",))
+        # room for the legends
+        panels[0, 0].set_ylim(bottom=1e-3)
+        panels[1, 0].set_ylim(bottom=0.3)
         panels[0, 0].set_title(f"{by_nodes[0]['atoms']} atoms, finer grids", fontsize=10, color=INK)
         panels[0, 1].set_title(f"grid step {SUPERCELL_STEP_ANGSTROM} Å, larger cells", fontsize=10, color=INK)
         panels[0, 0].set_ylabel("Time (s)", color=INK)
@@ -180,8 +184,7 @@ def draw(by_nodes: list[dict[str, Any]], by_atoms: list[dict[str, Any]]) -> Figu
         panels[1, 0].set_xlabel("Grid points", color=INK)
         panels[1, 1].set_xlabel("Atoms in the cell", color=INK)
         panels[1, 0].xaxis.set_major_formatter(power_of_ten)
-        atoms = [row["atoms"] for row in by_atoms]
-        panels[1, 1].set_xticks(atoms, labels=[str(number) for number in atoms])
+        panels[1, 1].set_xticks(ATOM_TICKS, labels=[str(number) for number in ATOM_TICKS])
         panels[1, 1].xaxis.set_minor_locator(NullLocator())
     return figure
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.style
 
@@ -25,6 +25,7 @@ _STYLE = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws the same
     "text.parse_math": False,
     "svg.hashsalt": "lzc-flows",
+    "hatch.linewidth": 0.6,
 }
 
 
@@ -50,8 +51,17 @@ def write_png(figure: Figure, path: Path, dpi: int = 300) -> None:
     OSError
         The file cannot be written; what was at `path` before is untouched.
     """
+    # no version number: the bytes depend on the figure alone
+    _write(figure, path, {"format": "png", "dpi": dpi, "metadata": {"Software": None}})
+
+
+def write_svg(figure: Figure, path: Path) -> None:
+    """Save a figure as SVG, as `write_png` does."""
+    _write(figure, path, {"format": "svg", "metadata": {"Date": None, "Creator": None}})
+
+
+def _write(figure: Figure, path: Path, options: dict[str, Any]) -> None:
     stream = BytesIO()
     with figure_style():
-        # no version number: the bytes depend on the figure alone
-        figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None}, bbox_inches="tight", pad_inches=0.1)
+        figure.savefig(stream, **options, bbox_inches="tight", pad_inches=0.1)
     write_atomically(path, stream.getvalue())

@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 import textwrap
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib.style
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -21,8 +19,8 @@ from matplotlib.patches import Circle, Patch, Rectangle
 from pymatgen.core import Element
 
 from lzc_flows.errors import InputError
-from lzc_flows.files import write_atomically
 from lzc_flows.ranking.score import PRISTINE, SCORES, RankingSpec, Score, describe
+from lzc_flows.report.figure import INK, SOFT_INK, figure_style, write_png, write_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,18 +33,11 @@ TOP = 5
 _PANEL_TITLES: dict[Score, str] = {"performance": "Performance", "performance_cost": "Performance–cost"}
 _COLORMAP = colormaps["viridis"]
 _SCALE = Normalize(0, 1)
-_INK, _SOFT_INK = "#1a1a1a", "#4d4d4d"
 _NOT_COMPUTED: dict[str, Any] = {
     "facecolor": "#dedede",
     "edgecolor": "#9a9a9a",
     "hatch": "/////",
     "linewidth": 0.0,
-}
-_STYLE = {
-    "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws the same
-    "text.parse_math": False,
-    "svg.hashsalt": "lzc-flows",
-    "hatch.linewidth": 0.6,
 }
 _TITLE = "Ranking of the doping combinations"
 _PNG_DPI = 200
@@ -77,11 +68,10 @@ def write_heatmap(
         As for `draw_heatmap`.
     """
     figure = draw_heatmap(ranking, spec, title)
-    # no dates and no version numbers: the bytes depend on the table alone
-    return (
-        _save(figure, destination_stem, "png", {"Software": None}),
-        _save(figure, destination_stem, "svg", {"Date": None, "Creator": None}),
-    )
+    png, svg = (destination_stem.with_name(f"{destination_stem.name}.{suffix}") for suffix in ("png", "svg"))
+    write_png(figure, png, _PNG_DPI)
+    write_svg(figure, svg)
+    return png, svg
 
 
 def draw_heatmap(ranking: pd.DataFrame, spec: RankingSpec, title: str = _TITLE) -> Figure:
@@ -111,16 +101,8 @@ def draw_heatmap(ranking: pd.DataFrame, spec: RankingSpec, title: str = _TITLE) 
         The table is empty, two candidates share a cell, or a cation is not of the form "Ti3+".
     """
     grid = _lay_out(ranking)
-    with matplotlib.style.context(["default", _STYLE], after_reset=True):
+    with figure_style():
         return _draw(grid, spec, title)
-
-
-def _save(figure: Figure, stem: Path, suffix: str, metadata: dict[str, None]) -> Path:
-    path, stream = stem.with_name(f"{stem.name}.{suffix}"), BytesIO()
-    with matplotlib.style.context(["default", _STYLE], after_reset=True):
-        figure.savefig(stream, format=suffix, dpi=_PNG_DPI, metadata=metadata, bbox_inches="tight", pad_inches=0.15)
-    write_atomically(path, stream.getvalue())
-    return path
 
 
 @dataclass(frozen=True)
@@ -204,14 +186,14 @@ def _draw(grid: _Grid, spec: RankingSpec, title: str) -> Figure:
     right = max(width, _PANEL_TITLE_IN)
     bar = figure.add_axes(((right + 0.25) / width, 0, 0.16 / width, 1))
     figure.colorbar(ScalarMappable(_SCALE, _COLORMAP), cax=bar)
-    bar.set_ylabel("Score (1 = best of the table)", fontsize=9, color=_INK)
-    bar.tick_params(labelsize=8, colors=_INK)
+    bar.set_ylabel("Score (1 = best of the table)", fontsize=9, color=INK)
+    bar.tick_params(labelsize=8, colors=INK)
     text_width = max(right + 0.4, 5.0)
     heading = _wrap(title, text_width, 12)
-    figure.text(0, 1 + 0.4 / total, heading, fontsize=12, fontweight="bold", color=_INK, va="bottom")
+    figure.text(0, 1 + 0.4 / total, heading, fontsize=12, fontweight="bold", color=INK, va="bottom")
     _draw_key(figure, grid, top=-0.42 / total)
     caption = "\n".join(_wrap(line, text_width, 8) for line in _caption_lines(grid, spec))
-    figure.text(0, -0.78 / total, caption, fontsize=8, color=_SOFT_INK, va="top", linespacing=1.35)
+    figure.text(0, -0.78 / total, caption, fontsize=8, color=SOFT_INK, va="top", linespacing=1.35)
     return figure
 
 
@@ -228,7 +210,7 @@ def _draw_panel(axes: Axes, grid: _Grid, score: Score) -> None:
     axes.set_xlim(0, grid.width)
     axes.set_ylim(grid.height, 0)
     axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, pad=4, labelcolor=_INK)
+    axes.tick_params(length=0, pad=4, labelcolor=INK)
     size = min(10, 20 * grid.cell_in)
     axes.tick_params(axis="x", pad=4 + size)
     axes.set_xticks(
@@ -239,7 +221,7 @@ def _draw_panel(axes: Axes, grid: _Grid, score: Score) -> None:
         parse_math=True,
     )
     axes.set_yticks(np.arange(len(grid.columns)) + 0.5, grid.columns, fontsize=8.5)
-    axes.set_title(_PANEL_TITLES[score], loc="left", fontsize=10, fontweight="bold", color=_INK)
+    axes.set_title(_PANEL_TITLES[score], loc="left", fontsize=10, fontweight="bold", color=INK)
     scored = grid.candidates[score].notna()
     best = grid.candidates[scored].sort_values([f"rank_{score}", "key"]).head(TOP)
     for row in grid.candidates.itertuples():
@@ -278,7 +260,7 @@ def _draw_cell(axes: Axes, grid: _Grid, place: tuple[float, float, float], value
 
 
 def _draw_key(figure: Figure, grid: _Grid, top: float) -> None:
-    ring = Line2D([], [], linestyle="", marker="o", markersize=11, markerfacecolor="none", markeredgecolor=_INK)
+    ring = Line2D([], [], linestyle="", marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK)
     entries = {f"best {TOP}, with rank": ring, "not computed": Patch(**_NOT_COMPUTED)}
     if grid.has_blanks:
         entries["blank: not in the grid"] = Patch(facecolor="white", edgecolor="#c0c0c0", linewidth=0.6)
@@ -292,7 +274,7 @@ def _draw_key(figure: Figure, grid: _Grid, top: float) -> None:
         borderpad=0,
         borderaxespad=0,
         fontsize=8,
-        labelcolor=_SOFT_INK,
+        labelcolor=SOFT_INK,
         handleheight=1.4,
         columnspacing=1.6,
     )
