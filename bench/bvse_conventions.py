@@ -1,6 +1,6 @@
 """Search for a BVSE convention with the published pair: 0.69 eV for LZC, 0.45 eV for LZC-10TF.
 
-Run ``python bench/bvse_conventions.py`` (two minutes). Computes every combination of the choices below on the
+Run ``python bench/bvse_conventions.py`` (some minutes). Computes every combination of the choices below on the
 partially occupied crystals of Supplementary Tables 3 and 2; writes all barriers to docs/data/bvse_conventions.csv and
 the tables of docs/bvse-conventions.md. bench/bvse_rietveld.py asks what sets these barriers.
 """
@@ -11,7 +11,7 @@ import argparse
 import csv
 import itertools
 import time
-from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,8 @@ from scipy.optimize import brentq
 from lzc_flows.crystal.host import WYCKOFF, rietveld_host
 from lzc_flows.transport.basins import basins
 from lzc_flows.transport.bvse import energy_field
-from lzc_flows.transport.conventions import CONVENTIONS, BVSEConvention, pair_energy
+from lzc_flows.transport.bvse_parameters import RadiiSet
+from lzc_flows.transport.conventions import CONVENTIONS, BVSEConvention, Charges, MobileFramework, pair_energy
 from lzc_flows.transport.percolation import percolation
 
 PUBLISHED_EV = {"lzc": 0.69, "lzc-10tf": 0.45}
@@ -33,15 +34,15 @@ CUTOFF_ANGSTROM = 10.0
 ZERO_PRESSURE = "zero pressure"
 """The screening factor of `zero_pressure_factor`."""
 PREFACTORS = (0.5, 1.0)
-CHARGES = ("quantum", "neutral", "formal")
-RADII = ("softbv", "ase")
+CHARGES: tuple[Charges, ...] = ("quantum", "neutral", "formal")
+RADII: tuple[RadiiSet, ...] = ("softbv", "ase")
 FACTORS: tuple[float | str, ...] = (0.55, 0.65, 0.70, 0.74, 0.78, 0.85, 1.0, ZERO_PRESSURE)
-LITHIUM = ("removed", "average")
+LITHIUM: tuple[MobileFramework, ...] = ("removed", "average")
 OCCUPANCIES = ("average", "majority", "filled")
 TARGETS = ("1d", "2d", "3d", "a", "c", "ab")  # b equals a in this space group
 DIMENSIONS = ("1d", "2d", "3d")
 REFERENCES = ("cell", "component")
-DEFENSIBLE_CHARGES = ("quantum", "neutral")
+DEFENSIBLE_CHARGES: tuple[Charges, ...] = ("quantum", "neutral")
 DEFENSIBLE_FACTORS = (0.70, 0.74, 0.78, ZERO_PRESSURE)
 DEFENSIBLE_OCCUPANCIES = ("average", "majority")
 # what something besides the published pair speaks for, see the page; so it does for every value of the other choices
@@ -84,11 +85,11 @@ class Trial:
 # ---------------------------------------------------------------- barriers
 
 
-def barriers(structure: Structure, convention: BVSEConvention, resolution: float) -> Barriers:
+def barriers(
+    structure: Structure, convention: BVSEConvention, resolution: float, cutoff: float = CUTOFF_ANGSTROM
+) -> Barriers:
     """Return the thresholds (eV) from the cell's and from the component's minimum, by target."""
-    field = energy_field(
-        structure, resolution_angstrom=resolution, cutoff_angstrom=CUTOFF_ANGSTROM, convention=convention
-    )
+    field = energy_field(structure, resolution_angstrom=resolution, cutoff_angstrom=cutoff, convention=convention)
     thresholds = percolation(basins(field.energies_ev, field.lattice_angstrom).graph).thresholds
     return {
         "cell": {target: thresholds[target].barrier_from_cell_minimum_ev for target in TARGETS},
@@ -167,16 +168,25 @@ def barriers_of(
     }
 
 
-def trials(resolution: float) -> Iterator[Trial]:
-    """Yield every combination of the choices."""
-    for occupancy, prefactor, charges, radii in itertools.product(OCCUPANCIES, PREFACTORS, CHARGES, RADII):
-        plain = BVSEConvention("trial", prefactor, charges, 0.74, radii, "bench")
-        balanced = {crystal: zero_pressure_factor(treated(occupancy, crystal), plain) for crystal in PUBLISHED_EV}
-        for lithium, factor in itertools.product(LITHIUM, FACTORS):
-            factors = dict.fromkeys(PUBLISHED_EV, factor) if isinstance(factor, float) else balanced
-            convention = replace(plain, mobile_framework=lithium)
-            found = barriers_of(occupancy, convention, factors, resolution)
-            yield Trial(occupancy, factor, convention, factors, found)
+def trials_of(occupancy: str, prefactor: float, charges: Charges, radii: RadiiSet, resolution: float) -> list[Trial]:
+    """Return the trials of some choices with every choice of Li and of the screening factor."""
+    plain = BVSEConvention("trial", prefactor, charges, 0.74, radii, "bench")
+    balanced = {crystal: zero_pressure_factor(treated(occupancy, crystal), plain) for crystal in PUBLISHED_EV}
+    found = []
+    for lithium, factor in itertools.product(LITHIUM, FACTORS):
+        factors = dict.fromkeys(PUBLISHED_EV, factor) if isinstance(factor, float) else balanced
+        convention = replace(plain, mobile_framework=lithium)
+        both = barriers_of(occupancy, convention, factors, resolution)
+        found.append(Trial(occupancy, factor, convention, factors, both))
+    return found
+
+
+def trials(resolution: float, workers: int) -> list[Trial]:
+    """Return every combination of the choices."""
+    choices = itertools.product(OCCUPANCIES, PREFACTORS, CHARGES, RADII)
+    with ProcessPoolExecutor(workers) as pool:
+        futures = [pool.submit(trials_of, *chosen, resolution) for chosen in choices]
+        return [trial for future in futures for trial in future.result()]
 
 
 def least_miss(trial: Trial) -> float:
@@ -318,12 +328,12 @@ def tally_table(groups: dict[str, list[Trial]]) -> str:
     return markdown(rows)
 
 
-def finest_table(found: list[Trial], number: int) -> str:
-    """Return the trials that miss least, and the default, on a 0.1 Å grid."""
+def finer_table(found: list[Trial], number: int, resolution: float) -> str:
+    """Return the trials that miss least, and the default, on a finer grid."""
     chosen = sorted(found, key=least_miss)[:number] + [t for t in found if is_default(t)]
-    rows = [["occupancies", "Li", "p", "Q", "radii", "f", "LZC", "LZC-10TF", "miss", "largest change from 0.2 Å"]]
+    rows = [["occupancies", "Li", "p", "Q", "radii", "f", "LZC", "LZC-10TF", "miss", "largest change from the scan"]]
     for coarse in chosen:
-        fine = replace(coarse, barriers=barriers_of(coarse.occupancy, coarse.convention, coarse.factors, 0.1))
+        fine = replace(coarse, barriers=barriers_of(coarse.occupancy, coarse.convention, coarse.factors, resolution))
         change = max(
             abs(fine.barriers[crystal][reference][target] - coarse.barriers[crystal][reference][target])
             for crystal, reference, target in itertools.product(PUBLISHED_EV, REFERENCES, TARGETS)
@@ -353,24 +363,26 @@ def fill(name: str, text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--resolution", type=float, default=0.2, help="grid step of the scan in Å (default 0.2)")
-    parser.add_argument("--finest", type=int, default=8, help="conventions to repeat on a 0.1 Å grid (default 8)")
+    parser.add_argument("--resolution", type=float, default=0.1, help="grid step of the scan in Å (default 0.1)")
+    parser.add_argument("--repeats", type=int, default=8, help="conventions to repeat with half the step (default 8)")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     arguments = parser.parse_args()
 
     start = time.perf_counter()
-    found = list(trials(arguments.resolution))
+    found = trials(arguments.resolution, arguments.workers)
     seconds = time.perf_counter() - start
     write_csv(found, DOCS / "data" / "bvse_conventions.csv")
     groups = {"all": found, "defensible (*)": [trial for trial in found if trial.is_defensible]}
     texts = {
         "tally": tally_table(groups),
-        "finest": finest_table(found, arguments.finest),
+        "finer grid": finer_table(found, arguments.repeats, arguments.resolution / 2),
         "whole table": whole_table(found),
     }
     for name, text in texts.items():
         fill(name, text)
-    print(f"{len(found)} conventions × 2 crystals, {arguments.resolution} Å grid: {seconds:.0f} s\n")
-    print(texts["tally"], texts["finest"], sep="\n\n")
+    scan = f"{len(found)} conventions × 2 crystals, {arguments.resolution} Å grid"
+    print(f"{scan}: {seconds:.0f} s, {arguments.workers} processes\n")
+    print(texts["tally"], texts["finer grid"], sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import itertools
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import numpy as np
 from pymatgen.core import Composition, Lattice, Species, Structure
@@ -115,14 +114,14 @@ def parts_table() -> str:
     return markdown(rows)
 
 
-def floor_table() -> str:
-    """Return the barriers without any cation in the framework."""
-    rows = [["anions only: 1D / 2D / 3D, eV", *PUBLISHED_EV]]
-    for prefactor in PREFACTORS:
-        # no cation–cation distance is within a thousandth of the radii
-        alone = replace(DEFAULT, morse_prefactor=prefactor, screening_factor=1e-3)
-        cells = [dimensions(barriers(published(crystal), alone, FINE_ANGSTROM)["cell"]) for crystal in PUBLISHED_EV]
-        rows.append([f"p = {prefactor:g}", *cells])
+def numerics_table() -> str:
+    """Return the barriers at several interaction cutoffs and grid steps."""
+    rows = [["cutoff", "grid step", *PUBLISHED_EV]]
+    cutoffs = [(cutoff, FINE_ANGSTROM) for cutoff in (6.0, 7.0, 8.0, 12.0)]
+    steps = [(CUTOFF_ANGSTROM, step) for step in (0.25, 0.2, FINE_ANGSTROM, 0.05)]
+    for cutoff, step in cutoffs + steps:
+        found = [barriers(published(crystal), DEFAULT, step, cutoff) for crystal in PUBLISHED_EV]
+        rows.append([f"{cutoff:g} Å", f"{step:g} Å", *(dimensions(both["cell"]) for both in found)])
     return markdown(rows)
 
 
@@ -260,7 +259,7 @@ def main() -> None:
     tables = {
         "pressure": pressure_table,
         "parts": parts_table,
-        "floor": floor_table,
+        "numerics": numerics_table,
         "hybrids": hybrid_table,
         "beside": beside_table,
         "arrangements": arrangements_table,

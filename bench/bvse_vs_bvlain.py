@@ -58,7 +58,7 @@ def bvlain_size(structure: Structure, resolution: float) -> tuple[int, int, int]
 
 def ours(request: Request, folder: Path) -> dict[str, Any]:
     from lzc_flows.transport.basins import basins
-    from lzc_flows.transport.bvse import EnergyField, energy_field_on_grid
+    from lzc_flows.transport.bvse import MAX_ENERGY_EV, EnergyField, energy_field_on_grid
     from lzc_flows.transport.conventions import CONVENTIONS
     from lzc_flows.transport.landscape import analyse
     from lzc_flows.transport.percolation import percolation
@@ -84,7 +84,7 @@ def ours(request: Request, folder: Path) -> dict[str, Any]:
         start = time.perf_counter()
         field = field_of(request.resolution_angstrom)
         middle = time.perf_counter()
-        found = percolation(basins(field.energies_ev, field.lattice_angstrom).graph)
+        found = percolation(basins(field.energies_ev, field.lattice_angstrom, ceiling_ev=MAX_ENERGY_EV).graph)
         seconds.append((middle - start, time.perf_counter() - middle))
     peak = memory()
     start = time.perf_counter()

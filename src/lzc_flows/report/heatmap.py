@@ -25,8 +25,6 @@ from lzc_flows.report.figure import INK, SOFT_INK, figure_style, write_png, writ
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-"""The `cation` of the undoped reference candidate."""
-
 TOP = 5
 """How many candidates of each panel are circled."""
 

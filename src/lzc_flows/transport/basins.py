@@ -122,6 +122,18 @@ def _neighbour(node: tuple[int, int, int], step: NDArray[np.int64], shape: tuple
     return flat, cx, cy, cz
 
 
+@numba.njit(cache=True, inline="always")
+def _inside(node: tuple[int, int, int], shape: tuple[int, int, int]) -> bool:
+    """Return whether all neighbours of a node lie in the home cell, `_strides` away."""
+    i, j, k = node
+    return 0 < i < shape[0] - 1 and 0 < j < shape[1] - 1 and 0 < k < shape[2] - 1
+
+
+@numba.njit(cache=True)
+def _strides(steps: NDArray[np.int64], shape: tuple[int, int, int]) -> NDArray[np.int64]:
+    return (steps[:, 0] * shape[1] + steps[:, 1]) * shape[2] + steps[:, 2]
+
+
 @numba.njit(cache=True, nogil=True)
 def _descent(
     energies: NDArray[np.float64], ceiling: float, steps: NDArray[np.int64], inverse_lengths: NDArray[np.float64]
@@ -129,6 +141,7 @@ def _descent(
     """Return the steepest step down from every node; where energies are equal, down is the lower flat index."""
     shape = energies.shape
     flat = energies.ravel()
+    strides = _strides(steps, shape)
     descent = np.full(shape, -1, dtype=np.int8)
     for i in range(shape[0]):
         for j in range(shape[1]):
@@ -137,9 +150,13 @@ def _descent(
                 energy = flat[here]
                 if energy >= ceiling:
                     continue
+                inside = _inside((i, j, k), shape)
                 steepest = -1.0
                 for s in range(len(steps)):
-                    there, _, _, _ = _neighbour((i, j, k), steps[s], shape)
+                    if inside:
+                        there = here + strides[s]
+                    else:
+                        there, _, _, _ = _neighbour((i, j, k), steps[s], shape)
                     drop = energy - flat[there]
                     if drop > 0 or (drop == 0 and there < here):
                         slope = drop * inverse_lengths[s]
@@ -188,6 +205,7 @@ def _passes(
     """Return the lowest passes between basins: sites (m, 2), translations (m, 3), levels (m,), nodes (m, 2)."""
     shape = energies.shape
     flat = energies.ravel()
+    strides = _strides(steps, shape)
     found = numba.typed.Dict.empty(_KEY, numba.int64)
     room = 1024
     level = np.empty(room)
@@ -201,8 +219,12 @@ def _passes(
                 u = (i * shape[1] + j) * shape[2] + k
                 if label[u] < 0:
                     continue
+                inside = _inside((i, j, k), shape)
                 for s in range(len(steps)):
-                    v, cx, cy, cz = _neighbour((i, j, k), steps[s], shape)
+                    if inside:
+                        v, cx, cy, cz = u + strides[s], 0, 0, 0
+                    else:
+                        v, cx, cy, cz = _neighbour((i, j, k), steps[s], shape)
                     if label[v] < 0:
                         continue
                     x = cx + offset[v, 0] - offset[u, 0]

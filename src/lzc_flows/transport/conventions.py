@@ -147,7 +147,7 @@ def effective_charge(species: Species, composition: Mapping[Species, float]) -> 
     """Return the effective charge of an ion in elementary charges.
 
     The charge V/√n, scaled so that the effective charges of the crystal add up to zero: with S(cations) and
-    S(anions) the sums of |V|·N/√n over the ions of the crystal, a cation is scaled by √(S(anions)/S(cations)),
+    S(anions) the sums of ``|V|·N``/√n over the ions of the crystal, a cation is scaled by √(S(anions)/S(cations)),
     an anion by the inverse (Adams & Rao, Phys. Status Solidi A 208, 1746 (2011)).
 
     Parameters

@@ -26,8 +26,11 @@ def pack_field(field: EnergyField) -> dict[str, Any]:
     framework cost next to nothing.
     """
     minimum = float(field.energies_ev.min())
-    steps = np.minimum((field.energies_ev - minimum) / STEP_EV, 2**16 - 1)
-    packed = np.ascontiguousarray(np.rint(steps), dtype="<u2")
+    steps = field.energies_ev - minimum
+    # in place: the landscape is the largest thing in memory
+    steps /= STEP_EV
+    np.minimum(np.rint(steps, out=steps), 2**16 - 1, out=steps)
+    packed = np.ascontiguousarray(steps, dtype="<u2")
     return {
         "shape": list(packed.shape),
         "minimum_ev": minimum,
