@@ -36,8 +36,8 @@ TABLE_ERROR_EV = 5e-5
 
 BYTES_PER_NODE = 28
 """Memory of a field and of all that is read off it and stored: 8 bytes for the energy, 11 for the basins, the rest for
-packing (measured: 9 for the field alone, 19 with percolation, sites and paths, 22 packed; up to 27 where energies do not
-compress)."""
+packing. Measured: 9 for the field alone, 19 with percolation, sites and paths, 22 packed; up to 27 where energies do
+not compress."""
 
 _FINEST_ANGSTROM = 1e-6  # no memory holds a finer grid, and the numbers of its nodes overflow
 
