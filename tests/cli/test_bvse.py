@@ -123,7 +123,8 @@ def test_a_grid_too_fine_for_the_memory_is_refused_with_the_number(lzc: Callable
         (["--resolution", "inf"], "resolution"),
         (["--cutoff", "-1"], "cutoff_angstrom"),
         (["--convention", "mine"], "'mine': allowed are bvlain, softbv"),
-        (["--mobile", "Na+"], "Na"),
+        (["--mobile", "Na+"], "mobile ion Na+ is not in the structure, which holds Cl-, Li+, Zr4+"),
+        (["--mobile", "Cl-"], "mobile ion Cl-: a cation is allowed, such as Li+"),
         (["--mobile", "Xx"], "Xx"),
         (["--mobile", "Li2+"], "Li2+"),
         (["--charge", "Zr=4"], "--charge names some elements but not "),
@@ -135,6 +136,16 @@ def test_bad_options_are_one_line(lzc: Callable, cif: Path, options: list[str], 
     result = lzc("bvse", cif, *options)
     assert (result.code, result.out) == (2, "")
     assert named in result.err
+    assert len(result.err.splitlines()) == 1
+
+
+def test_sites_on_top_of_each_other_are_named_with_the_file(lzc: Callable, tmp_path: Path) -> None:
+    path = tmp_path / "overlap.cif"
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0.52]]
+    Structure(Lattice.cubic(5), ["Li+", "Cl-", "Br-"], sites, validate_proximity=False).to(str(path))
+    result = lzc("bvse", path)
+    assert (result.code, result.out) == (2, "")
+    assert "overlap.cif: site 1 (Br-) and site 2 (Cl-) are 0.100 Å apart" in result.err
     assert len(result.err.splitlines()) == 1
 
 

@@ -81,6 +81,7 @@ def _compute(file: Path, protocol: BvseProtocol, charges: list[str], out: Path |
     """Return what is printed as JSON, all files written."""
     from lzc_flows.crystal.charges import with_charges
     from lzc_flows.crystal.host import read_structure
+    from lzc_flows.errors import InputError
     from lzc_flows.jobs.bvse import bvse_document, bvse_field
     from lzc_flows.transport.landscape import analyse
 
@@ -90,7 +91,10 @@ def _compute(file: Path, protocol: BvseProtocol, charges: list[str], out: Path |
     formula = structure.composition.reduced_formula
     with stderr.status(f"BVSE of {formula} ...") as status:
         start = time.perf_counter()
-        field = bvse_field(structure, protocol)
+        try:
+            field = bvse_field(structure, protocol)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
         middle = time.perf_counter()
         landscape = analyse(field)
         end = time.perf_counter()
