@@ -121,7 +121,15 @@ class HostFrame:
 
     @cached_property
     def ion_counts(self) -> dict[str, int]:
-        """Number of each ion in the undoped supercell."""
+        """Number of each ion in the undoped supercell.
+
+        Raises
+        ------
+        InputError
+            The host is partially occupied.
+        """
+        if not self.host.is_ordered:
+            raise InputError(f"host {self.host.name!r}: partially occupied; an ordered host such as 'lzc' is allowed")
         counts: dict[str, int] = {}
         for site in self.host.structure:
             ion = str(site.specie)
@@ -139,7 +147,8 @@ def doped_cell(frame: HostFrame, combination: Combination) -> DopedCell:
     Raises
     ------
     InputError
-        A label that the host lacks, more ions than sites, or a charge that mobile ions cannot compensate.
+        A partially occupied host, a label that the host lacks, more ions than sites, or a charge that mobile ions
+        cannot compensate.
     """
     mobile = frame.host.mobile
     counts = dict(frame.ion_counts)
@@ -281,7 +290,5 @@ def expand_grid(host: Host, grid: GridSpec) -> list[DopedCell]:
     InputError
         The host is partially occupied, or a combination is impossible on it.
     """
-    if not host.is_ordered:
-        raise InputError(f"host {host.name!r}: partially occupied; a grid needs an ordered host such as 'lzc'")
     frame = HostFrame(host, grid.supercell)
     return [doped_cell(frame, combination) for combination in grid.combinations()]

@@ -26,6 +26,7 @@ from pymatgen.core import Structure
 
 from lzc_flows.crystal.bond_valence import CUTOFF_ANGSTROM, mixed_anions
 from lzc_flows.crystal.doping import Combination, HostFrame, doped_cell
+from lzc_flows.crystal.enumeration import Electrostatics, Enumeration
 from lzc_flows.crystal.host import Host
 from lzc_flows.crystal.ions import VACANT, charge_of
 from lzc_flows.crystal.orbits import Placement, one_by_one, one_stratum, place, stabiliser, stabiliser_orders
@@ -107,6 +108,22 @@ def order(host: Host, combination: Combination, size: int) -> Ordering:
         arrangements += found
         complete &= all_seen
     return Ordering(combination, tuple(_in_turn(arrangements)[:size]), complete, len(states), len(lowest))
+
+
+def enumeration(host: Host, combination: Combination) -> Enumeration:
+    """Return the enumeration of every arrangement of a combination, with point-charge energies.
+
+    Its states hold, in this order, the cation's sites, those of anions that change the charge, those of the extra
+    mobile ions (or vacancies) and those of isovalent anions, as indices into `SiteLattice.structure`.
+
+    Raises
+    ------
+    InputError
+        The combination is impossible on the host.
+    """
+    lattice = SiteLattice(host, combination.supercell)
+    charged, isovalent = _placements(lattice, combination)
+    return Enumeration(lattice.permutations, charged + isovalent, Electrostatics(lattice.ewald_ev, lattice.charges))
 
 
 @dataclass(frozen=True)
