@@ -103,7 +103,8 @@ def migration_path(terrain: Terrain, threshold: Threshold, target: Target) -> Mi
     steps = np.linalg.norm(np.diff(fractional, axis=0) @ lattice, axis=1)
     along = energies[tuple((nodes % energies.shape).T)]
     # the path starts and ends at a site by definition; in between, minima too shallow for an ion are no stops
-    stops = [0, *(end for end, minimum in ends[:-1] if minimum in set(terrain.sites.minima.tolist())), len(nodes) - 1]
+    holding = set(terrain.sites.minima.tolist())
+    stops = [0, *(end for end, minimum in ends[:-1] if minimum in holding), len(nodes) - 1]
     return MigrationPath(
         fractional=fractional,
         energies_ev=along,
