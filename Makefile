@@ -33,6 +33,7 @@ test-slow: install  ## run the tests that take minutes each
 bench: install  ## measure our code beside its peers
 	$(BIN)/python bench/grid_size.py
 	$(BIN)/python bench/orbit_enumeration.py
+	$(BIN)/python bench/order_vs_peers.py
 	$(BIN)/python bench/bvse_vs_bvlain.py
 	$(BIN)/python bench/bvse_scaling.py
 	$(BIN)/python bench/engine_forces.py

@@ -1,6 +1,6 @@
 """Symmetry-inequivalent arrangements: seconds to count them, to list them with energies, orbits a second, memory.
 
-Run ``python bench/orbit_enumeration.py`` (under a minute; with SHRY installed some minutes more, all of it SHRY's).
+Run ``python bench/orbit_enumeration.py`` (under a minute); `order_vs_peers.py` measures others.
 Every case runs in its own process, so that peak memory is its own; what the process takes without the enumeration is
 printed beside it. Listing means the energies of all orbits, the 100 lowest and the histogram of all arrangements, on
 one core, the median of five passes; the first pass, which compiles with an empty cache, is printed too. Needs Linux.
@@ -8,7 +8,6 @@ one core, the median of five passes; the first pass, which compiles with an empt
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
 import os
 import statistics
@@ -124,18 +123,6 @@ def measure(name: str) -> Row:
     )
 
 
-def measure_shry() -> tuple[int, float]:
-    """Return the orbits and seconds of SHRY for FeSbO4 2×2×3."""
-    from shry import Substitutor
-
-    structure = rutile_crystal().remove_oxidation_states()
-    structure.replace_species({"Sb": {"Fe": 0.5, "Sb": 0.5}})
-    structure.make_supercell([2, 2, 3])
-    start = time.perf_counter()
-    weights = [packet["weight"] for packet in Substitutor(structure).quantities(("weight",))]
-    return len(weights), time.perf_counter() - start
-
-
 def in_own_process(function: Callable[..., T], *arguments: object) -> T:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
@@ -157,11 +144,6 @@ def main() -> None:
         for number, name in enumerate(CASES):
             os.environ["NUMBA_CACHE_DIR"] = f"{cache}/{number}"
             report(name, in_own_process(measure, name))
-    if importlib.util.find_spec("shry") is None:
-        print("SHRY is not installed")
-        return
-    orbits, seconds = in_own_process(measure_shry)
-    print(f"SHRY, FeSbO4 2×2×3, no energies: {orbits:,} orbits in {seconds:.1f} s, {orbits / seconds:,.0f} orbits/s")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from math import prod
 
 import numpy as np
 import pytest
+import spglib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.ewald import EwaldSummation
 from pymatgen.core import Lattice, PeriodicSite, Structure
 
-from lzc_flows.crystal.host import WYCKOFF, Host, ideal_host
+from lzc_flows.crystal.host import WYCKOFF, Host, aimd_host, ideal_host
 from lzc_flows.crystal.ions import VACANT, charge_of
-from lzc_flows.crystal.sitelattice import SiteLattice
+from lzc_flows.crystal.sitelattice import MATCH_ANGSTROM, SYMPREC_ANGSTROM, SiteLattice, site_permutations
+from lzc_flows.errors import CalculationError
 
 # operations of the supercell's space group: those of P-3m1 (12) that keep the supercell, times its unit cells
 OPERATIONS = {(1, 1, 1): 12, (2, 2, 1): 12 * 4, (1, 1, 2): 12 * 2, (2, 1, 1): 4 * 2, (1, 2, 1): 4 * 2}
@@ -85,6 +88,82 @@ def test_orbits_of_the_group_are_the_wyckoff_orbits() -> None:
     orbits = {tuple(sorted(set(map(int, column)))) for column in sites.permutations.T}
     sizes = sorted((str(sites.labels[orbit[0]]), len(orbit)) for orbit in orbits)
     assert sizes == sorted([("1a", 4), ("1b", 4), ("2d", 8), ("2d'", 8), ("6g", 24), ("6h", 24)] + [("6i", 24)] * 3)
+
+
+def nearest_by_brute_force(sites: SiteLattice) -> np.ndarray:
+    """Return the permutations from the distances of every moved site to every site."""
+    fractional = sites.structure.frac_coords
+    kinds = [f"{label} {ion}" for label, ion in zip(sites.labels, sites.ions, strict=True)]
+    numbers = np.unique(kinds, return_inverse=True)[1] + 1
+    symmetry = spglib.get_symmetry((sites.structure.lattice.matrix, fractional, numbers), symprec=SYMPREC_ANGSTROM)
+    rows = []
+    for rotation, translation in zip(symmetry["rotations"], symmetry["translations"], strict=True):
+        apart = (fractional @ rotation.T + translation)[:, None, :] - fractional[None, :, :]
+        apart -= np.round(apart)
+        rows.append(np.argmin((apart**2).sum(axis=2), axis=1))
+    return np.unique(np.array(rows), axis=0)
+
+
+def rutile() -> Host:
+    structure = Structure.from_spacegroup(
+        "P4_2/mnm",
+        Lattice.tetragonal(4.63, 3.07),
+        ["Sb5+", "O2-"],
+        [(0, 0, 0), (0.305, 0.305, 0)],
+        site_properties={WYCKOFF: ["2a", "4f"]},
+    )
+    return Host("rutile", structure)
+
+
+def sheared() -> Host:
+    """A triclinic cell with an inversion centre, its sites around the cell's faces."""
+    lattice = Lattice.from_parameters(3.1, 4.2, 21.0, 62.0, 71.0, 83.0)
+    points = [(0, 0, 0), (0.5, 0, 1e-17), (1e-5, -1e-5, 0.4), (-1e-5, 1e-5, -0.4)]
+    labels = {WYCKOFF: ["1a", "1b", "2i", "2i"]}
+    return Host("sheared", Structure(lattice, ["Ti4+", "Li+", "O2-", "O2-"], points, site_properties=labels))
+
+
+@pytest.mark.parametrize(
+    ("make_host", "repeats"),
+    [
+        (ideal_host, (2, 2, 1)),
+        (ideal_host, (1, 3, 2)),
+        (aimd_host, (1, 1, 1)),
+        (rutile, (2, 1, 3)),
+        (rutile, (2, 2, 2)),
+        (sheared, (1, 1, 1)),
+        (sheared, (3, 2, 2)),
+    ],
+)
+def test_permutations_are_those_of_brute_force(make_host: Callable[[], Host], repeats: tuple[int, int, int]) -> None:
+    sites = SiteLattice(make_host(), repeats)
+    assert sites.permutations.dtype == np.int16
+    assert np.array_equal(sites.permutations, nearest_by_brute_force(sites))
+
+
+def test_an_operation_that_misses_the_sites_is_refused() -> None:
+    """A translation a little off moves every site beside a site: up to the tolerance it is taken, beyond it not."""
+    structure = SiteLattice(rutile(), (2, 1, 1)).structure
+    lattice, fractional, identity = structure.lattice, structure.frac_coords, np.eye(3, dtype=int)
+
+    def permutation(off_angstrom: float) -> list[int]:
+        translation = np.array([0.5 + off_angstrom / lattice.a, 0, 0])
+        return site_permutations(lattice, fractional, [(identity, np.zeros(3)), (identity, translation)])[1].tolist()
+
+    exact = permutation(0)
+    assert sorted(exact) == list(range(12))
+    assert exact != sorted(exact)
+    assert permutation(0.9 * MATCH_ANGSTROM) == exact
+    with pytest.raises(
+        CalculationError, match=r"^symmetry operation 1 moves site \d+ to 0\.011 Å from the nearest site"
+    ):
+        permutation(1.1 * MATCH_ANGSTROM)
+
+
+def test_an_operation_that_merges_sites_is_refused() -> None:
+    fractional = np.array([(0, 0, 0), (0, 0, 1e-3)])
+    with pytest.raises(CalculationError, match="symmetry operation 0 moves two sites onto one"):
+        site_permutations(Lattice.cubic(4), fractional, [(np.diag([1, 1, -1]), np.array([0, 0, 0.0]))])
 
 
 @pytest.mark.parametrize("centre", ["Na+", VACANT])

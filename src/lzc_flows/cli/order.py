@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +12,7 @@ from lzc_flows.cli.common import JsonFlag, emit_json, stderr, stdout
 
 if TYPE_CHECKING:
     from lzc_flows.crystal.doping import Combination, Substitution
-    from lzc_flows.crystal.survey import Survey
+    from lzc_flows.crystal.lowest import Lowest
 
 
 def register(app: typer.Typer) -> None:
@@ -29,19 +31,24 @@ def order(
     anion_sites: Annotated[str, typer.Option(help="Wyckoff labels that they may take.")] = "6i",
     count: Annotated[bool, typer.Option("--count", help="Only count; nothing is listed.")] = False,
     top: Annotated[int, typer.Option(min=1, help="How many orbits of lowest energy are shown.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers where there are too many to list.")] = 0,
+    figure: Annotated[Path | None, typer.Option(help="PNG file for the histogram of all energies.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Count the arrangements of one combination and their symmetry orbits; list those of lowest point-charge energy.
 
     Extra mobile ions (or vacancies) make the cell neutral. Point charges cannot tell isovalent anions apart: orbits of
-    one energy stand in the order of their symmetry.
+    one energy stand in the order of their symmetry. Where there are too many orbits to list, the lowest come from a
+    Monte Carlo search and the histogram from random arrangements, and the output says so.
     """
     from lzc_flows.crystal.doping import Combination
     from lzc_flows.crystal.host import host_by_name
+    from lzc_flows.crystal.lowest import lowest
     from lzc_flows.crystal.ordering import enumeration
-    from lzc_flows.crystal.survey import survey
     from lzc_flows.errors import InputError
 
+    if figure is not None and count:
+        raise InputError("--figure: not together with --count, which has no energies")
     if min(supercell) < 1:
         raise InputError(f"supercell {' '.join(map(str, supercell))}: three positive integers are allowed")
     combination = Combination(
@@ -53,7 +60,10 @@ def order(
     content: dict[str, Any] = {"arrangements": arrangements.arrangements, "orbits": arrangements.orbits}
     if not count:
         with stderr.status(f"{arrangements.orbits:,} orbits of {combination.slug} ..."):
-            content |= _listed(survey(arrangements, top, bin_ev=0.01))
+            found = lowest(arrangements, top, bin_ev=0.01, seed=seed)
+            content |= _listed(found)
+            if figure is not None:
+                _draw(found, combination, figure)
     if json_output:
         emit_json(content)
     else:
@@ -76,9 +86,26 @@ def _substitution(kind: str, ion: str | None, sites: str, count: int) -> Substit
     return Substitution(ion=parsed, labels=tuple(sorted(label.strip() for label in sites.split(","))), count=count)
 
 
-def _listed(found: Survey) -> dict[str, Any]:
+def _draw(found: Lowest, combination: Combination, path: Path) -> None:
+    from lzc_flows.errors import InputError
+    from lzc_flows.report.figure import write_png
+    from lzc_flows.report.orderings import histogram_figure
+
+    drawn = "all arrangements" if found.sampling is None else f"{found.sampling.samples:,} random arrangements"
+    try:
+        write_png(histogram_figure(found.histogram, f"{combination.slug}: {drawn}"), path)
+    except OSError as error:
+        raise InputError(f"--figure {path}: a file that can be written is allowed ({error.strerror})") from None
+
+
+def _listed(found: Lowest) -> dict[str, Any]:
     lowest = found.lowest
-    return {
+    content: dict[str, Any] = {"method": found.method}
+    if found.sampling is not None:
+        content |= asdict(found.sampling)
+    # of a sample, the bins do not add up to all arrangements
+    counted = "arrangements" if found.sampling is None else "sampled_arrangements"
+    return content | {
         "lowest": [
             {"energy_ev": energy, "multiplicity": multiplicity, "stabiliser": stabiliser, "sites": sites}
             for energy, multiplicity, stabiliser, sites in zip(
@@ -92,7 +119,7 @@ def _listed(found: Survey) -> dict[str, Any]:
         "histogram": {
             "bin_ev": found.histogram.bin_ev,
             "centres_ev": found.histogram.centres_ev.tolist(),
-            "arrangements": found.histogram.weights.tolist(),
+            counted: found.histogram.weights.tolist(),
         },
     }
 
@@ -101,6 +128,15 @@ def _print(combination: Combination, content: dict[str, Any]) -> None:
     stdout.print(f"{combination.slug}: {content['arrangements']:,} arrangements, {content['orbits']:,} orbits")
     if "lowest" not in content:
         return
+    if content["method"] == "sampled":
+        stdout.print(_how_sampled(content))
     stdout.print("energy (eV a cell)  multiplicity  stabiliser")
     for entry in content["lowest"]:
         stdout.print(f"{entry['energy_ev']:18.4f}  {entry['multiplicity']:12d}  {entry['stabiliser']:10d}")
+
+
+def _how_sampled(content: dict[str, Any]) -> str:
+    if content["runs"] == 0:
+        return "too many to list, and no choice changes the energy: random orbits"
+    runs = f"{content['runs_at_lowest']} of {content['runs']} runs at the lowest energy (seed {content['seed']})"
+    return f"too many to list: lowest found by a Monte Carlo search, {runs}"

@@ -24,7 +24,7 @@ from lzc_flows.errors import InputError
 Counts = tuple[int, ...]
 
 
-class _Cycles(NamedTuple):
+class Cycles(NamedTuple):
     """Cycles of sites, all of one length and with the same placements allowed on them."""
 
     length: int
@@ -133,12 +133,12 @@ def name_of(placement: Placement) -> str:
 
 
 def _arrangements(placements: list[Placement]) -> int:
-    sharing = Counter(_allowed(placements).values())
-    cycles = [_Cycles(1, allowed, number) for allowed, number in sharing.items()]
+    sharing = Counter(allowed_placements(placements).values())
+    cycles = [Cycles(1, allowed, number) for allowed, number in sharing.items()]
     return _unchanged(cycles, [placement.count for placement in placements])
 
 
-def _allowed(placements: list[Placement]) -> dict[int, Counts]:
+def allowed_placements(placements: list[Placement]) -> dict[int, Counts]:
     """Return the placements that may use each site."""
     allowed: defaultdict[int, list[int]] = defaultdict(list)
     for index, placement in enumerate(placements):
@@ -147,17 +147,17 @@ def _allowed(placements: list[Placement]) -> dict[int, Counts]:
     return {site: tuple(indices) for site, indices in allowed.items()}
 
 
-def _cycle_types(group: NDArray[np.integer], placements: list[Placement]) -> Counter[frozenset[_Cycles]]:
+def _cycle_types(group: NDArray[np.integer], placements: list[Placement]) -> Counter[frozenset[Cycles]]:
     """Return how many operations have each set of cycles."""
     lengths = _cycle_lengths(group)
     sites_by_allowed: defaultdict[Counts, list[int]] = defaultdict(list)
-    for site, indices in _allowed(placements).items():
+    for site, indices in allowed_placements(placements).items():
         sites_by_allowed[indices].append(site)
-    types: Counter[frozenset[_Cycles]] = Counter()
+    types: Counter[frozenset[Cycles]] = Counter()
     for row in lengths:
         types[
             frozenset(
-                _Cycles(length, allowed, sites // length)
+                Cycles(length, allowed, sites // length)
                 for allowed, members in sites_by_allowed.items()
                 for length, sites in Counter(row[members].tolist()).items()
             )
@@ -176,13 +176,13 @@ def _cycle_lengths(group: NDArray[np.integer]) -> NDArray[np.int64]:
     return lengths
 
 
-def _unchanged(cycles: list[_Cycles], counts: list[int]) -> int:
+def _unchanged(cycles: list[Cycles], counts: list[int]) -> int:
     """Return the number of arrangements in which every cycle holds one kind of ion."""
     total = 1
     for members in _linked(cycles, len(counts)):
         column = {placement: index for index, placement in enumerate(members)}
         inside = [
-            _Cycles(length, tuple(column[placement] for placement in allowed), number)
+            Cycles(length, tuple(column[placement] for placement in allowed), number)
             for length, allowed, number in cycles
             if allowed[0] in column
         ]
@@ -190,7 +190,7 @@ def _unchanged(cycles: list[_Cycles], counts: list[int]) -> int:
     return total
 
 
-def _linked(cycles: list[_Cycles], n_placements: int) -> list[list[int]]:
+def _linked(cycles: list[Cycles], n_placements: int) -> list[list[int]]:
     """Return the placements in groups that share no sites with one another."""
     groups = [{placement} for placement in range(n_placements)]
     for allowed in {entry.allowed for entry in cycles}:
@@ -199,15 +199,15 @@ def _linked(cycles: list[_Cycles], n_placements: int) -> list[list[int]]:
     return [sorted(group) for group in groups]
 
 
-def _coefficient(cycles: list[_Cycles], counts: Counts) -> int:
+def _coefficient(cycles: list[Cycles], counts: Counts) -> int:
     """Return the coefficient of ∏ x_ion^count in ∏ (1 + Σ x_ion^length)^number."""
     # the shortest cycles have the most ways, so they come last, where only one way fits what is left
-    *others, last = sorted(cycles, reverse=True) or [_Cycles(1, (), 0)]
+    *others, last = sorted(cycles, reverse=True) or [Cycles(1, (), 0)]
     ways: Counter[Counts] = Counter({counts: 1})
     for entry in others:
         fewer: Counter[Counts] = Counter()
         for left, number in ways.items():
-            for after, choices in _fillings(entry, left):
+            for after, choices in fillings(entry, left):
                 fewer[after] += number * choices
         ways = fewer
     total = 0
@@ -218,7 +218,7 @@ def _coefficient(cycles: list[_Cycles], counts: Counts) -> int:
     return total
 
 
-def _fillings(entry: _Cycles, left: Counts) -> Iterator[tuple[Counts, int]]:
+def fillings(entry: Cycles, left: Counts) -> Iterator[tuple[Counts, int]]:
     """Yield the ions that are left for each way to fill cycles, and the number of choices of the cycles."""
     most = [min(left[index] // entry.length, entry.number) for index in entry.allowed]
     for filled in product(*(range(n + 1) for n in most)):

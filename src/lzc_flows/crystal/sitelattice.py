@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,13 +10,21 @@ from typing import Any
 import numpy as np
 import spglib
 from pymatgen.analysis.ewald import EwaldSummation
-from pymatgen.core import Structure
+from pymatgen.core import Lattice, Structure
+from scipy.spatial import cKDTree
 
 from lzc_flows.crystal.doping import Supercell
 from lzc_flows.crystal.host import WYCKOFF, Host
 from lzc_flows.crystal.ions import VACANT, charge_of
+from lzc_flows.errors import CalculationError
 
 SYMPREC_ANGSTROM = 1e-3
+
+MATCH_ANGSTROM = 1e-2
+"""How far from a site an operation may move another: spglib averages sites that differ by `SYMPREC_ANGSTROM`, so more
+than that, and still far less than any two ions are apart."""
+
+Operation = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -78,12 +87,8 @@ class SiteLattice:
         _, numbers = np.unique(kinds, return_inverse=True)
         cell = (self.structure.lattice.matrix, fractional, numbers + 1)
         symmetry: Any = spglib.get_symmetry(cell, symprec=SYMPREC_ANGSTROM)  # type: ignore[arg-type]
-        rows = []
-        for rotation, translation in zip(symmetry["rotations"], symmetry["translations"], strict=True):
-            apart = (fractional @ rotation.T + translation)[:, None, :] - fractional[None, :, :]
-            apart -= np.round(apart)
-            rows.append(np.argmin((apart**2).sum(axis=2), axis=1))
-        return np.unique(np.array(rows, dtype=np.int16), axis=0)
+        operations = zip(symmetry["rotations"], symmetry["translations"], strict=True)
+        return np.unique(site_permutations(self.structure.lattice, fractional, operations), axis=0)
 
     @cached_property
     def ewald_ev(self) -> np.ndarray:
@@ -104,3 +109,42 @@ class SiteLattice:
             self.structure.frac_coords[kept],
             site_properties={WYCKOFF: [str(self.labels[index]) for index in kept]},
         )
+
+
+def site_permutations(lattice: Lattice, fractional: np.ndarray, operations: Iterable[Operation]) -> np.ndarray:
+    """Return the site to which each operation moves each site, shape (operations, sites), dtype int16.
+
+    Parameters
+    ----------
+    lattice
+        The cell that repeats the sites.
+    fractional
+        Fractional coordinates of the sites, shape (sites, 3).
+    operations
+        Rotations, shape (3, 3), with their translations, shape (3,), both fractional.
+
+    Raises
+    ------
+    CalculationError
+        An operation moves a site farther than `MATCH_ANGSTROM` from every site, or two sites onto one.
+    """
+    # the modulus of a tiny negative number is 1 by rounding, which the tree refuses
+    tree = cKDTree(fractional % 1 % 1, boxsize=1)
+    rows = []
+    for number, (rotation, translation) in enumerate(operations):
+        moved = fractional @ np.transpose(rotation) + translation
+        row = tree.query(moved % 1 % 1)[1]
+        apart = moved - fractional[row]
+        misses = np.linalg.norm((apart - np.round(apart)) @ lattice.matrix, axis=1)
+        worst = int(misses.argmax())
+        if misses[worst] > MATCH_ANGSTROM:
+            raise CalculationError(
+                f"symmetry operation {number} moves site {worst} to {misses[worst]:.3g} Å from the nearest site; "
+                f"up to {MATCH_ANGSTROM:g} Å is allowed"
+            )
+        rows.append(row)
+    permutations = np.array(rows, dtype=np.int16)
+    merging = np.flatnonzero((np.sort(permutations, axis=1) != np.arange(len(fractional))).any(axis=1))
+    if len(merging):
+        raise CalculationError(f"symmetry operation {merging[0]} moves two sites onto one")
+    return permutations

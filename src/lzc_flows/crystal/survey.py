@@ -17,7 +17,7 @@ TIE_EV = 1e-6
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many arrangements have which energy.
+    """How many arrangements have which energy: of all arrangements, or of those in a sample.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Histogram:
     bins
         Indices of the bins that hold something, ascending: bin i holds the energies nearest to i × `bin_ev`.
     weights
-        Number of arrangements in each bin (not of orbits), shape as `bins`.
+        Number of arrangements in each bin (not of orbits), of all or of the sampled ones; shape as `bins`.
     """
 
     bin_ev: float
@@ -95,8 +95,12 @@ def _best(kept: Orbits | None, more: Orbits, size: int) -> Orbits:
             if not len(more):
                 return kept
         more = _joined(kept, more)
-    # stable: what ties altogether stays in the enumeration's order
-    return more[np.lexsort((more.multiplicities, _level(more)))[:size]]
+    return best_first(more)[:size]
+
+
+def best_first(orbits: Orbits) -> Orbits:
+    """Return orbits by energy, ties (`TIE_EV`) by descending stabiliser, what ties altogether in the order it had."""
+    return orbits[np.lexsort((orbits.multiplicities, _level(orbits)))]
 
 
 def _better(orbits: Orbits, worst: Orbits) -> NDArray[np.bool_]:
