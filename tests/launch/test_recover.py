@@ -2,13 +2,11 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fireworks import FWorker, LaunchPad
-from pymongo import monitoring
 
 from lzc_flows.database.processes import ProcessName
 from lzc_flows.database.queries import planned_keys
@@ -86,23 +84,8 @@ def test_failed_ones_are_queued_again_only_when_asked(launchpad: LaunchPad, keys
     assert states(launchpad) == ["READY", "READY"]
 
 
-def work_and_die_at(number: int, folder: Path) -> None:
-    """Work, and be killed right after the server has done the `number`-th command of the work."""
-
-    class Killer(monitoring.CommandListener):
-        done = 0
-
-        def started(self, event: monitoring.CommandStartedEvent) -> None: ...
-
-        def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
-
-        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-            Killer.done += 1
-            if Killer.done == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
+def work_quietly(folder: Path) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # FireWorks logs there
-    monitoring.register(Killer())
     work(connect(), "tiny", folder, Place(0, 1, os.getppid()))
 
 
@@ -117,14 +100,15 @@ def test_a_worker_killed_at_any_moment_loses_nothing_and_leaves_one_result(
     launchpad: LaunchPad,
     keys: set[str],
     fork: Callable,
+    die_at: Callable,
     wait_until: Callable,
     tmp_path: Path,
     moment: int,
 ) -> None:
-    fork(work_and_die_at, moment, tmp_path).join(60)
+    fork(die_at, moment, work_quietly, tmp_path).join(60)
     recover_lost(launchpad, keys)
     assert set(states(launchpad)) <= {"READY", "COMPLETED"}
-    fork(work_and_die_at, 10**6, tmp_path)
+    fork(work_quietly, tmp_path)
     wait_until(lambda: states(launchpad) == ["COMPLETED", "COMPLETED"])
     tasks = [task["metadata"]["key"] for task in database.collection(TASKS).find()]
     assert sorted(tasks) == sorted(keys)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import random
 import signal
 from collections import Counter
@@ -9,7 +8,6 @@ from typing import Any
 
 import pytest
 from fireworks import LaunchPad
-from pymongo import monitoring
 
 from lzc_flows.database.candidates import build_candidates
 from lzc_flows.database.queries import campaign_document, planned_keys, ranking_table
@@ -151,32 +149,13 @@ def test_advance_queues_nothing_for_candidates_that_its_file_does_not_hold(
     assert fireworks_by_stage(launchpad, edited) == {}
 
 
-def die_at(number: int, action: Callable[..., object], *arguments: object) -> None:
-    """Run an action and be killed right after the server has done its `number`-th command."""
-
-    class Killer(monitoring.CommandListener):
-        done = 0
-
-        def started(self, event: monitoring.CommandStartedEvent) -> None: ...
-
-        def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
-
-        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-            Killer.done += 1
-            if Killer.done == number:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    monitoring.register(Killer())
-    action(*arguments)
-
-
 # a first submit has about 60 commands: the LaunchPad's preparation, indexes, plan, summaries, queue
 MOMENTS = sorted(random.Random(20).sample(range(1, 75), 14))
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_submit_killed_at_any_moment_is_made_good_by_the_next(
-    database: Database, campaign: Campaign, fork: Callable, moment: int
+    database: Database, campaign: Campaign, fork: Callable, die_at: Callable, moment: int
 ) -> None:
     child = fork(die_at, moment, submit_here, campaign)
     child.join(60)
