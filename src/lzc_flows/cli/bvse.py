@@ -82,7 +82,7 @@ def _compute(file: Path, protocol: BvseProtocol, charges: list[str], out: Path |
     from lzc_flows.crystal.charges import with_charges
     from lzc_flows.crystal.host import read_structure
     from lzc_flows.errors import InputError
-    from lzc_flows.jobs.bvse import bvse_document, bvse_field
+    from lzc_flows.jobs.bvse import bvse_field, bvse_summary
     from lzc_flows.transport.landscape import analyse
 
     structure = with_charges(read_structure(file), charges, str(file))
@@ -104,7 +104,7 @@ def _compute(file: Path, protocol: BvseProtocol, charges: list[str], out: Path |
 
             status.update(f"Writing {out} ...")
             files = write_landscape(out, landscape, structure)
-    document = bvse_document(landscape, protocol)
+    document = bvse_summary(landscape, protocol)
     return {
         "file": str(file),
         "formula": formula,

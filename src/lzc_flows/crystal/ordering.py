@@ -31,10 +31,8 @@ from lzc_flows.crystal.host import Host
 from lzc_flows.crystal.ions import VACANT, charge_of
 from lzc_flows.crystal.orbits import Placement, one_by_one, one_stratum, place, stabiliser, stabiliser_orders
 from lzc_flows.crystal.sitelattice import SiteLattice
+from lzc_flows.crystal.survey import TIE_EV
 from lzc_flows.errors import InputError
-
-TIE_EV = 1e-6
-"""Electrostatic energies closer than this are one energy, in eV."""
 
 TIE_VU = 1e-6
 """Instability indices closer than this are one, in valence units: they differ by rounding."""

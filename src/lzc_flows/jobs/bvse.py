@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from jobflow import Maker, job
 from pymatgen.core import Structure
@@ -66,11 +67,20 @@ def bvse_field(structure: Structure, protocol: BvseProtocol) -> EnergyField:
 
 
 def bvse_document(landscape: Landscape, protocol: BvseProtocol) -> BvseDoc:
-    """Return the document of a landscape, as the job and the command line give it."""
+    """Return the document of a landscape, with all that the data store keeps."""
+    packed = {"field": pack_field(landscape.field), "network": pack_network(landscape)}
+    return bvse_summary(landscape, protocol).model_copy(update=packed)
+
+
+def bvse_summary(landscape: Landscape, protocol: BvseProtocol) -> BvseDoc:
+    """Return the document of a landscape without what the data store keeps, as the command line prints it."""
     thresholds = landscape.percolation.thresholds.items()
+    barriers: dict[str, Any] = {
+        f"barrier_{target}": threshold.barrier_from_cell_minimum_ev for target, threshold in thresholds
+    }
     nx, ny, nz = landscape.field.energies_ev.shape
     return BvseDoc(
-        **{f"barrier_{target}": threshold.barrier_from_cell_minimum_ev for target, threshold in thresholds},
+        **barriers,
         from_component_minimum=Barriers(
             **{f"barrier_{target}": threshold.barrier_ev for target, threshold in thresholds}
         ),
@@ -78,7 +88,5 @@ def bvse_document(landscape: Landscape, protocol: BvseProtocol) -> BvseDoc:
         grid=(nx, ny, nz),
         bottlenecks={target: tuple(position) for target, position in landscape.bottlenecks.items()},
         sites=len(landscape.sites.minima),
-        field=pack_field(landscape.field),
-        network=pack_network(landscape),
         protocol=protocol,
     )

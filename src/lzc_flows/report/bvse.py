@@ -38,7 +38,6 @@ def write_landscape(folder: Path, landscape: Landscape, structure: Structure) ->
     OSError
         The folder or a file cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     written = [folder / name for name in ("field.cube", "field.grd", "sites.csv", "hops.csv")]
     write_cube(written[0], landscape.field, structure)
     write_grd(written[1], landscape.field)
