@@ -22,7 +22,9 @@ from pymatgen.core import Lattice, Structure
 
 from bvse_worker import memory
 from lzc_flows.crystal.counting import arrangements, orbit_count
-from lzc_flows.crystal.enumeration import Electrostatics, Enumeration
+from lzc_flows.crystal.electrostatics import Electrostatics
+from lzc_flows.crystal.enumeration import Enumeration
+from lzc_flows.crystal.histogram import Tally
 from lzc_flows.crystal.host import WYCKOFF, Host, ideal_host
 from lzc_flows.crystal.orbits import Placement
 from lzc_flows.crystal.sitelattice import SiteLattice
@@ -107,7 +109,7 @@ def measure(name: str) -> Row:
     before = memory().now_mb
     for _ in range(1 + RUNS):
         start = time.perf_counter()
-        found = survey(Enumeration(group, problem.placements, electrostatics), LOWEST, BIN_EV)
+        found = survey(Enumeration(group, problem.placements, electrostatics), LOWEST, Tally(BIN_EV))
         seconds.append(time.perf_counter() - start)
         assert found.orbits == inequivalent
     first, *others = seconds

@@ -32,7 +32,8 @@ import numpy as np
 from pymatgen.core import Structure
 from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation
 
-from lzc_flows.crystal.enumeration import Electrostatics, Enumeration, Orbits
+from lzc_flows.crystal.electrostatics import Electrostatics
+from lzc_flows.crystal.enumeration import Enumeration, Orbits
 from lzc_flows.crystal.ions import VACANT
 from lzc_flows.crystal.orbits import Placement
 from orbit_enumeration import Problem, lzc, rutile
@@ -89,7 +90,7 @@ def listed(enumeration: Enumeration) -> Orbits:
     return Orbits(
         np.concatenate([chunk.states for chunk in chunks]),
         np.concatenate([chunk.multiplicities for chunk in chunks]),
-        np.concatenate([chunk.energies_ev for chunk in chunks]),
+        np.concatenate([chunk.energies for chunk in chunks]),
         chunks[0].operations,
     )
 
@@ -199,7 +200,7 @@ def disordered(problem: Problem) -> Structure:
 def beside_pymatgen(name: str) -> list[Row]:
     make = WITH_PYMATGEN[name]
     mine = energies_of(make())
-    energies = np.sort(np.repeat(mine.energies_ev, mine.multiplicities))
+    energies = np.sort(np.repeat(mine.energies, mine.multiplicities))
     ours_s = seconds(lambda: energies_of(make()))
     rows = []
     for wanted, what in ((len(energies), f"all {len(energies):,} arrangements, energies"), (1, "the lowest energy")):

@@ -186,7 +186,7 @@ def test_everything_is_completed_and_reported(finished: Finished) -> None:
 
 def test_summaries_hold_the_numbers_and_who_made_them(finished: Finished) -> None:
     doped = finished.database.candidates.find_one({"cation": "Ti3+"})
-    assert doped["ordered_by"] == "relaxed energy"
+    assert doped["ordered_by"] == "relaxed-energy"
     assert doped["max_force_ev_per_angstrom"] <= 0.2
     assert 0 < doped["barrier_1d"] <= doped["barrier_2d"] <= doped["barrier_3d"] < math.inf
     assert doped["cost_usd_per_kg"] > 0

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
-from lzc_flows.crystal.bond_valence import CUTOFF_ANGSTROM, bond_length_angstrom, mixed_anions
+from lzc_flows.crystal.bond_valence import CUTOFF_ANGSTROM, Mismatch, bond_length_angstrom, mixed_anions
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.ions import charge_of
+from lzc_flows.crystal.orbits import Placement
+from lzc_flows.crystal.sampling import energies_of
 from lzc_flows.errors import InputError
 
 # R0 in Å from the table of Brese and O'Keeffe, Acta Cryst. B47, 192 (1991): fitted to crystals pair by pair,
@@ -97,7 +99,11 @@ def instability_of(structure: Structure, guest: str, guests: list[list[int]]) ->
         ([ions[i] for i in anions], coordinates[anions]),
         guest,
     )
-    return bonds.instability_vu(np.array(guests, dtype=int))
+    states = np.array(guests, dtype=np.int16)
+    n_sites = len(bonds.host_excess)
+    mismatch = Mismatch(bonds, np.arange(n_sites), n_sites)
+    placements = [Placement(guest, tuple(range(n_sites)), states.shape[1])]
+    return mismatch.instability_vu(energies_of(states, placements, mismatch.form(placements)))
 
 
 def replaced(structure: Structure, guest: str, guests: list[int]) -> Structure:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from lzc_flows.crystal import lowest as module
-from lzc_flows.crystal.enumeration import Electrostatics, Enumeration
+from lzc_flows.crystal.electrostatics import Electrostatics
+from lzc_flows.crystal.enumeration import Enumeration
+from lzc_flows.crystal.histogram import Tally
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.lowest import lowest
 from lzc_flows.crystal.orbits import Placement
@@ -20,34 +22,30 @@ def problem() -> Enumeration:
 
 def test_the_bound_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     enumeration = problem()
-    exact = survey(enumeration, 3, 0.1)
+    every = Tally(0.1)
+    exact = survey(enumeration, 3, every)
     monkeypatch.setattr(module, "LISTED_UP_TO", enumeration.orbits)
-    listed = lowest(enumeration, 3, 0.1, seed=7)
-    assert (listed.method, listed.sampling) == ("enumerated", None)
+    tally = Tally(0.1)
+    listed = lowest(enumeration, 3, 7, tally)
+    assert (listed.ground, listed.sampling) == (exact.ground, None)
     assert listed.lowest.states.tolist() == exact.lowest.states.tolist()
-    assert listed.histogram.weights.tolist() == exact.histogram.weights.tolist()
+    assert tally.weights == every.weights
 
     monkeypatch.setattr(module, "LISTED_UP_TO", enumeration.orbits - 1)
-    sampled = lowest(enumeration, 3, 0.1, seed=7)
-    assert sampled.method == "sampled"
+    tally = Tally(0.1)
+    sampled = lowest(enumeration, 3, 7, tally)
     assert sampled.sampling is not None
     assert (sampled.sampling.samples, sampled.sampling.seed) == (module.SAMPLES, 7)
     assert 1 <= sampled.sampling.runs_at_lowest <= sampled.sampling.runs
     assert sampled.lowest.states.tolist() == exact.lowest.states.tolist()
+    assert sampled.ground.energy == pytest.approx(exact.ground.energy, rel=0, abs=1e-6)
     # 100,000 samples of 648 arrangements leave no bin out
-    assert sampled.histogram.bins.tolist() == exact.histogram.bins.tolist()
-    assert sampled.histogram.weights.sum() == module.SAMPLES
+    assert set(tally.weights) == set(every.weights)
+    assert sum(tally.weights.values()) == module.SAMPLES
 
 
 @pytest.mark.parametrize("bound", [0, 10**6])
-@pytest.mark.parametrize(
-    ("size", "bin_ev", "line"),
-    [
-        (0, 0.1, "number of lowest orbits 0: 1 and above is allowed"),
-        (1, 0.0, "histogram bins of 0 eV: above 0 is allowed"),
-    ],
-)
-def test_bad_requests(monkeypatch: pytest.MonkeyPatch, bound: int, size: int, bin_ev: float, line: str) -> None:
+def test_bad_requests(monkeypatch: pytest.MonkeyPatch, bound: int) -> None:
     monkeypatch.setattr(module, "LISTED_UP_TO", bound)
-    with pytest.raises(InputError, match=line):
-        lowest(problem(), size, bin_ev, seed=0)
+    with pytest.raises(InputError, match="number of lowest orbits 0: 1 and above is allowed"):
+        lowest(problem(), 0, seed=0)

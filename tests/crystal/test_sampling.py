@@ -7,11 +7,13 @@ import pytest
 from scipy.stats import chisquare
 
 from lzc_flows.crystal.counting import arrangements
-from lzc_flows.crystal.enumeration import Electrostatics, Enumeration
+from lzc_flows.crystal.electrostatics import Electrostatics
+from lzc_flows.crystal.enumeration import Enumeration
+from lzc_flows.crystal.histogram import Tally
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.ions import VACANT, charge_of
 from lzc_flows.crystal.orbits import Placement, canonical, one_by_one
-from lzc_flows.crystal.sampling import Sample, random_states, sample
+from lzc_flows.crystal.sampling import random_states, sample
 from lzc_flows.crystal.sitelattice import SiteLattice
 from lzc_flows.crystal.survey import survey
 from lzc_flows.errors import InputError
@@ -93,41 +95,18 @@ def test_energies_are_the_quadratic_form() -> None:
     for column, placement in enumerate(one_by_one(placements)):
         charges[np.arange(200), found.states[:, column]] = charge_of(placement.ion)
     assert np.abs(charges.sum(axis=1)).max() < 1e-9
-    assert found.energies_ev == pytest.approx(sites.electrostatic_ev(charges), rel=0, abs=1e-8)
+    assert found.energies == pytest.approx(sites.electrostatic_ev(charges), rel=0, abs=1e-8)
 
 
-def test_mean_percentiles_and_histogram_are_those_of_all_arrangements() -> None:
+def test_the_histogram_is_that_of_all_arrangements() -> None:
     enumeration = lithium_and_oxygen((2, 1, 1))
-    chunks = list(enumeration)
-    energies = np.concatenate([chunk.energies_ev for chunk in chunks])
-    weights = np.concatenate([chunk.multiplicities for chunk in chunks])
-    found = sample(enumeration, 50_000, 5)
-    mean, error = found.mean_ev()
-    assert 0 < error < 0.05
-    assert abs(mean - np.average(energies, weights=weights)) < 4 * error
-    order = np.argsort(energies)
-    cumulative = np.cumsum(weights[order]) / weights.sum()
-    for percent in (1, 25, 50, 99):
-        exact = energies[order][np.searchsorted(cumulative, percent / 100)]
-        value, error = found.percentile_ev(percent)
-        assert abs(value - exact) < 4 * error < 0.5
-
-    histogram = found.histogram(1.0)
-    assert histogram.weights.sum() == 50_000
-    exact_histogram = survey(enumeration, 1, 1.0).histogram
-    expected = dict(zip(exact_histogram.bins.tolist(), exact_histogram.weights.tolist(), strict=True))
-    for index, weight in zip(histogram.bins.tolist(), histogram.weights.tolist(), strict=True):
-        share = expected[index] / enumeration.arrangements
+    exact, tally = Tally(1.0), Tally(1.0)
+    survey(enumeration, 1, exact)
+    tally.add(sample(enumeration, 50_000, 5).energies)
+    assert sum(tally.weights.values()) == 50_000
+    for index, weight in tally.weights.items():
+        share = exact.weights[index] / enumeration.arrangements
         assert abs(weight - 50_000 * share) < 5 * np.sqrt(50_000 * share * (1 - share)) + 1
-
-
-def test_the_standard_error_of_a_median_is_its_scatter() -> None:
-    random = np.random.default_rng(6)
-    samples = [Sample(np.empty((400, 0), dtype=np.int16), random.exponential(size=400)) for _ in range(400)]
-    medians, errors = np.transpose([entry.percentile_ev(50) for entry in samples])
-    assert errors.mean() == pytest.approx(medians.std(), rel=0.1)
-    # the closed form: √(p(1 − p)/n) over the density, which is 1/2 at ln 2
-    assert errors.mean() == pytest.approx(0.5 / np.sqrt(400) / 0.5, rel=0.1)
 
 
 def test_the_seed_decides() -> None:
@@ -142,7 +121,7 @@ def test_nothing_to_place() -> None:
     enumeration = Enumeration(sites.permutations, [], Electrostatics(sites.ewald_ev, sites.charges))
     found = sample(enumeration, 3, 0)
     assert found.states.shape == (3, 0)
-    assert found.energies_ev == pytest.approx([sites.electrostatic_ev(sites.charges[None, :])[0]] * 3, rel=1e-12)
+    assert found.energies == pytest.approx([sites.electrostatic_ev(sites.charges[None, :])[0]] * 3, rel=1e-12)
 
 
 def test_bad_requests() -> None:
@@ -151,9 +130,3 @@ def test_bad_requests() -> None:
         sample(enumeration, 0, 0)
     with pytest.raises(InputError, match="seed -1: 0 and above is allowed"):
         sample(enumeration, 1, -1)
-    with pytest.raises(InputError, match="histogram bins of 0 eV: above 0 is allowed"):
-        sample(enumeration, 1, 0).histogram(0.0)
-    with pytest.raises(InputError, match="percentile 100: above 0 and below 100 is allowed"):
-        sample(enumeration, 1, 0).percentile_ev(100)
-    with pytest.raises(InputError, match="has no electrostatics"):
-        sample(Enumeration(np.array([[0]]), [Placement("X", (0,), 1)]), 1, 0)

@@ -10,12 +10,13 @@ import spglib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymatgen.analysis.ewald import EwaldSummation
-from pymatgen.core import Lattice, PeriodicSite, Structure
+from pymatgen.core import Lattice, PeriodicSite, Species, Structure
 
 from lzc_flows.crystal.host import WYCKOFF, Host, aimd_host, ideal_host
 from lzc_flows.crystal.ions import VACANT, charge_of
-from lzc_flows.crystal.sitelattice import MATCH_ANGSTROM, SYMPREC_ANGSTROM, SiteLattice, site_permutations
-from lzc_flows.errors import CalculationError
+from lzc_flows.crystal.sitelattice import SiteLattice, site_permutations
+from lzc_flows.documents.protocols import SYMPREC_ANGSTROM
+from lzc_flows.errors import CalculationError, InputError
 
 # operations of the supercell's space group: those of P-3m1 (12) that keep the supercell, times its unit cells
 OPERATIONS = {(1, 1, 1): 12, (2, 2, 1): 12 * 4, (1, 1, 2): 12 * 2, (2, 1, 1): 4 * 2, (1, 2, 1): 4 * 2}
@@ -148,22 +149,53 @@ def test_an_operation_that_misses_the_sites_is_refused() -> None:
 
     def permutation(off_angstrom: float) -> list[int]:
         translation = np.array([0.5 + off_angstrom / lattice.a, 0, 0])
-        return site_permutations(lattice, fractional, [(identity, np.zeros(3)), (identity, translation)])[1].tolist()
+        operations = [(identity, np.zeros(3)), (identity, translation)]
+        return site_permutations(lattice, fractional, operations, 0.01)[1].tolist()
 
     exact = permutation(0)
     assert sorted(exact) == list(range(12))
     assert exact != sorted(exact)
-    assert permutation(0.9 * MATCH_ANGSTROM) == exact
+    assert permutation(0.009) == exact
     with pytest.raises(
         CalculationError, match=r"^symmetry operation 1 moves site \d+ to 0\.011 Å from the nearest site"
     ):
-        permutation(1.1 * MATCH_ANGSTROM)
+        permutation(0.011)
 
 
 def test_an_operation_that_merges_sites_is_refused() -> None:
     fractional = np.array([(0, 0, 0), (0, 0, 1e-3)])
     with pytest.raises(CalculationError, match="symmetry operation 0 moves two sites onto one"):
-        site_permutations(Lattice.cubic(4), fractional, [(np.diag([1, 1, -1]), np.array([0, 0, 0.0]))])
+        site_permutations(Lattice.cubic(4), fractional, [(np.diag([1, 1, -1]), np.array([0, 0, 0.0]))], 0.01)
+
+
+@pytest.mark.parametrize("symprec_angstrom", [0.0, -1.0, 0.2, 3.0])
+def test_a_tolerance_that_merges_sites_is_refused(symprec_angstrom: float) -> None:
+    """The shortest distance in the host is 1.79 Å, from 6h to 6g."""
+    with pytest.raises(InputError, match=rf"^symmetry tolerance {symprec_angstrom:g} Å: above 0 and up to 0\.\d+ Å"):
+        _ = SiteLattice(ideal_host(), (1, 1, 1), symprec_angstrom).permutations
+
+
+def test_a_wider_tolerance_forgives_what_it_says() -> None:
+    """Sites off by up to 0.02 Å: the symmetry of the exact host comes back."""
+    exact = ideal_host()
+    structure = exact.structure.copy()
+    structure.perturb(0.01, min_distance=0.005, seed=1)
+    rough = Host("rough", structure, exact.vacant, exact.mobile)
+    whole = SiteLattice(exact, (1, 1, 1)).permutations
+    assert len(SiteLattice(rough, (1, 1, 1)).permutations) < len(whole)
+    assert np.array_equal(SiteLattice(rough, (1, 1, 1), 0.05).permutations, whole)
+
+
+@pytest.mark.parametrize("charge", [1, -3])
+def test_the_background_of_a_charged_cell(charge: int) -> None:
+    """pymatgen's own correction for the charge, added to its energy of point charges."""
+    sites = SiteLattice(ideal_host(), (1, 1, 1))
+    structure = sites.cell.structure.copy()
+    structure.replace(0, Species(structure[0].specie.symbol, structure[0].specie.oxi_state + charge))
+    charges = sites.charges.copy()
+    charges[0] += charge
+    energy_ev = charges @ sites.ewald_ev @ charges + sites.background_ev * charge**2
+    assert EwaldSummation(structure).total_energy == pytest.approx(energy_ev, rel=0, abs=1e-6)
 
 
 @pytest.mark.parametrize("centre", ["Na+", VACANT])

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lzc_flows.crystal.enumeration import Electrostatics, Enumeration
+from lzc_flows.crystal.electrostatics import Electrostatics
+from lzc_flows.crystal.enumeration import Enumeration
+from lzc_flows.crystal.histogram import Tally
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.orbits import Placement
 from lzc_flows.crystal.sitelattice import SiteLattice
-from lzc_flows.crystal.survey import TIE_EV, survey
+from lzc_flows.crystal.survey import TIE, Ground, survey
 from lzc_flows.errors import InputError
 
 
@@ -39,30 +41,30 @@ def everything() -> list[Row]:
         (energy, order, state)
         for orbits in enumeration(100_000)
         for energy, order, state in zip(
-            orbits.energies_ev.tolist(), orbits.stabilisers.tolist(), orbits.states.tolist(), strict=True
+            orbits.energies.tolist(), orbits.stabilisers.tolist(), orbits.states.tolist(), strict=True
         )
     ]
     # the placements with the fewest choices are compared first: Ti3+, then Nb5+, then F-
-    return sorted(rows, key=lambda row: (round(row[0] / TIE_EV), -row[1], row[2][2:], row[2][:2]))
+    return sorted(rows, key=lambda row: (round(row[0] / TIE), -row[1], row[2][2:], row[2][:2]))
 
 
 @given(size=st.integers(1, 500), chunk=st.integers(5, 700))
 @settings(max_examples=60, deadline=None)
 def test_the_lowest_are_the_first_of_all_sorted(size: int, chunk: int) -> None:
-    found = survey(enumeration(chunk), size, 0.01).lowest
-    rows = list(zip(found.energies_ev.tolist(), found.stabilisers.tolist(), found.states.tolist(), strict=True))
+    found = survey(enumeration(chunk), size).lowest
+    rows = list(zip(found.energies.tolist(), found.stabilisers.tolist(), found.states.tolist(), strict=True))
     assert rows == everything()[:size]
 
 
 def test_ties_go_to_the_higher_symmetry() -> None:
     rows = everything()
-    tied = [order for energy, order, _ in rows if round(energy / TIE_EV) == round(rows[0][0] / TIE_EV)]
+    tied = [order for energy, order, _ in rows if round(energy / TIE) == round(rows[0][0] / TIE)]
     assert len(set(tied)) > 1
-    assert survey(enumeration(100), len(tied), 1.0).lowest.stabilisers.tolist() == sorted(tied, reverse=True)
+    assert survey(enumeration(100), len(tied)).lowest.stabilisers.tolist() == sorted(tied, reverse=True)
 
 
 def test_more_than_there_are() -> None:
-    found = survey(enumeration(1000), 10**6, 0.01)
+    found = survey(enumeration(1000), 10**6)
     assert len(found.lowest) == found.orbits == enumeration(1).orbits == len(everything())
 
 
@@ -73,27 +75,35 @@ def test_histogram_counts_every_arrangement(bin_ev: float, chunk: int) -> None:
     operations = len(enumeration(chunk).group)
     for energy, order, _ in everything():
         expected[round(energy / bin_ev)] += operations // order
-    histogram = survey(enumeration(chunk), 1, bin_ev).histogram
-    assert dict(zip(histogram.bins.tolist(), histogram.weights.tolist(), strict=True)) == expected
+    tally = Tally(bin_ev)
+    survey(enumeration(chunk), 1, tally)
+    histogram = tally.histogram()
+    assert dict(zip(histogram.bins.tolist(), histogram.weights, strict=True)) == expected
     assert histogram.bins.tolist() == sorted(expected)
-    assert histogram.weights.sum() == enumeration(chunk).arrangements
+    assert sum(histogram.weights) == enumeration(chunk).arrangements
     lowest = everything()[0][0]
     assert abs(histogram.centres_ev[0] - lowest) <= bin_ev / 2
 
 
-@pytest.mark.parametrize(
-    ("size", "bin_ev", "line"),
-    [
-        (0, 0.1, "number of lowest orbits 0: 1 and above is allowed"),
-        (1, 0.0, "histogram bins of 0 eV: above 0 is allowed"),
-        (1, np.nan, "histogram bins of nan eV: above 0 is allowed"),
-    ],
-)
-def test_bad_requests(size: int, bin_ev: float, line: str) -> None:
-    with pytest.raises(InputError, match=line):
-        survey(enumeration(100), size, bin_ev)
+@pytest.mark.parametrize("chunk", [1, 17, 100_000])
+def test_the_ground_of_all(chunk: int) -> None:
+    rows = everything()
+    tied = [order for energy, order, _ in rows if round(energy / TIE) == round(rows[0][0] / TIE)]
+    found = survey(enumeration(chunk), 1).ground
+    assert found.energy == pytest.approx(rows[0][0], rel=0, abs=TIE)
+    assert (found.orbits, found.stabiliser, found.most_symmetric) == (len(tied), max(tied), tied.count(max(tied)))
+    assert found.gap == pytest.approx(rows[len(tied)][0] - rows[0][0], rel=0, abs=TIE)
 
 
-def test_energies_are_needed() -> None:
-    with pytest.raises(InputError, match="has no electrostatics"):
-        survey(Enumeration(np.array([[0]]), [Placement("X", (0,), 1)]), 1, 0.1)
+def test_one_energy_has_no_gap() -> None:
+    """Without an energy all arrangements of two ions on four sites in a ring tie at 0."""
+    turns = np.array([np.roll(np.arange(4), shift) for shift in range(4)])
+    found = survey(Enumeration(turns, [Placement("X", (0, 1, 2, 3), 2)]), 5)
+    # neighbours: 4 arrangements; opposite each other: 2, kept by half a turn
+    assert found.ground == Ground(energy=0.0, orbits=2, gap=None, stabiliser=2, most_symmetric=1)
+    assert found.lowest.multiplicities.tolist() == [2, 4]
+
+
+def test_bad_requests() -> None:
+    with pytest.raises(InputError, match="number of lowest orbits 0: 1 and above is allowed"):
+        survey(enumeration(100), 0)

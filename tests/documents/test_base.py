@@ -19,14 +19,17 @@ from lzc_flows import documents
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.base import Correction, Document, EngineStamp
 from lzc_flows.documents.bvse import Barriers, BvseDoc
-from lzc_flows.documents.order import OrderDoc, ShortlistEntry
+from lzc_flows.documents.order import OrderDoc, ShortlistEntry, TierResult
 from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
 from lzc_flows.documents.relax import RelaxDoc
 
 STAMP = EngineStamp(name="nep", version="calorine 4.1, nep89 sha256 75168ece02e8")
-ENTRY = ShortlistEntry(electrostatic_ev=-12.5, instability_vu=None, anions_at_dopant=3, stabiliser=6)
+ENTRY = ShortlistEntry(
+    electrostatic_ev=-12.5, instability_vu=None, anions_at_dopant=3, multiplicity=8, stabiliser=6
+)
+TIER = TierResult(tier="electrostatics", compared=str(10**30), tied="2", margin=0.1, unit="eV")
 
-UNITS = re.compile(r"in eV\b|eV/Å|eV per atom|eV a cell|in Å|in s\b|in \$/kg|in valence units")
+UNITS = re.compile(r"in eV\b|eV/Å|eV per atom|eV a cell|in Å|in s\b|in fs|in K\b|in GPa|in ps|in \$/kg|in valence units")
 DIMENSIONLESS = {"volume_change"}
 
 
@@ -91,10 +94,11 @@ def examples() -> list[Document]:
             structure=structure,
             arrangements=str(10**30),
             exhaustive=True,
-            charge_orbits=1,
-            charge_ties=1,
-            shortlist=[ENTRY, ENTRY.model_copy(update={"relaxed_energy_ev": -122.25})],
-            decided_by="relaxed energy",
+            charge_ties=2,
+            charge_states=1,
+            tiers=[TIER],
+            shortlist=[ENTRY, ENTRY.model_copy(update={"engine_energy_ev": -122.25})],
+            decided_by="relaxed-energy",
             margin_ev=0.0,
             engine=STAMP,
             protocol=OrderProtocol(),

@@ -18,6 +18,7 @@ from lzc_flows.crystal.doping import Combination, HostFrame, Substitution, doped
 from lzc_flows.crystal.host import WYCKOFF, ideal_host
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.crystal.ordering import Arrangement, order
+from lzc_flows.crystal.sitelattice import SiteLattice
 from lzc_flows.documents.order import OrderDoc
 from lzc_flows.documents.protocols import OrderProtocol
 from lzc_flows.engines.mlip import engine_by_name
@@ -54,20 +55,25 @@ def test_the_ordered_cell_is_neutral_and_of_the_combinations_formula(ordered: Or
 
 
 def test_the_shortlist_is_sorted_by_relaxed_energy(ordered: OrderDoc) -> None:
-    energies = [entry.relaxed_energy_ev for entry in ordered.shortlist]
+    energies = [entry.engine_energy_ev for entry in ordered.shortlist]
     assert len(energies) == SHORT.shortlist
     for first, second in pairwise(energies):
         assert first < second + SAME_ENERGY_EV
     assert ordered.margin_ev == pytest.approx(max(energies[1] - energies[0], 0.0), abs=1e-12)
     assert ordered.margin_ev >= 0
-    assert ordered.decided_by == "relaxed energy"
+    assert ordered.decided_by == "relaxed-energy"
+    assert [row.tier for row in ordered.tiers] == ["electrostatics", "bond-valence", "relaxed-energy", "symmetry"]
+    electrostatics, bond_valence, engine, symmetry = ordered.tiers
+    assert electrostatics.tied == bond_valence.compared
+    assert (engine.compared, engine.tied, symmetry.compared) == ("3", "1", "1")
+    assert engine.margin == pytest.approx(ordered.margin_ev, rel=1e-9)
     assert ordered.engine == engine_by_name("nep").stamp()
     assert ordered.protocol == SHORT
     assert ordered.corrections == []
 
 
 def test_the_first_of_the_shortlist_is_the_structure(ordered: OrderDoc) -> None:
-    arrangements = order(ideal_host(), TI_F, SHORT.shortlist).shortlist
+    arrangements = order(ideal_host(), TI_F, SHORT).spread
     same = [entry for entry in arrangements if StructureMatcher().fit(entry.structure, ordered.structure)]
     chosen = ordered.shortlist[0]
     assert len(same) == 1
@@ -87,7 +93,7 @@ def test_a_single_arrangement_asks_no_engine(run: Run, tmp_path: Path) -> None:
     assert document.engine is None
     assert document.margin_ev is None
     assert document.decided_by == "electrostatics"
-    assert [entry.relaxed_energy_ev for entry in document.shortlist] == [None]
+    assert [entry.engine_energy_ev for entry in document.shortlist] == [None]
     assert document.structure.composition == ideal_host().structure.composition
     assert not list(tmp_path.rglob("relax*"))
 
@@ -95,21 +101,32 @@ def test_a_single_arrangement_asks_no_engine(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("combination", "decided_by"),
     [
-        (TI_F, "bond valence"),
+        (TI_F, "symmetry"),
         (Combination(supercell=(1, 1, 1), cation=TI), "electrostatics"),
-        (Combination(supercell=(1, 1, 1), anion=THREE_F), "bond valence"),
         # a cation of the host's own charge: its sites tie
-        (Combination(supercell=(1, 1, 1), cation=HF), "symmetry"),
+        (Combination(supercell=(1, 1, 1), cation=HF), "bond-valence"),
     ],
 )
 def test_a_shortlist_of_one_asks_no_engine(run: Run, tmp_path: Path, combination: Combination, decided_by: str) -> None:
     protocol = OrderProtocol(shortlist=1)
     document = run(OrderMaker(engine="none", protocol=protocol).make(LZC, combination), tmp_path)
-    expected = order(ideal_host(), combination, 1).shortlist[0].structure
+    expected = order(ideal_host(), combination, protocol).ranked[0].structure
     assert len(document.shortlist) == 1
     assert (document.engine, document.margin_ev, document.decided_by) == (None, None, decided_by)
     assert document.structure == expected
     assert document.structure.site_properties == expected.site_properties
+
+
+def test_static_energies_decide_where_they_are_asked(run: Run, tmp_path: Path) -> None:
+    """Single points of the unrelaxed cells, as the engine's own calculator gives them."""
+    protocol = OrderProtocol(tiers=("electrostatics", "bond-valence", "static-energy", "symmetry"), shortlist=3)
+    document = run(OrderMaker(engine="nep", protocol=protocol).make(LZC, TI_F), tmp_path)
+    assert document.decided_by == "static-energy"
+    energies = [entry.engine_energy_ev for entry in document.shortlist]
+    assert energies == sorted(energies)
+    atoms = document.structure.copy().remove_oxidation_states().to_ase_atoms()
+    atoms.calc = engine_by_name("nep").static_maker().calculator
+    assert energies[0] == pytest.approx(atoms.get_potential_energy(), rel=0, abs=1e-6)
 
 
 def test_an_unknown_engine_is_refused_before_anything_is_relaxed(stores: Stores, tmp_path: Path) -> None:
@@ -122,7 +139,8 @@ def test_an_unknown_engine_is_refused_before_anything_is_relaxed(stores: Stores,
 
 
 def arrangement(stabiliser: int) -> Arrangement:
-    return Arrangement(ideal_host().structure, -1.0, None, 0, stabiliser)
+    lattice = SiteLattice(ideal_host(), (1, 1, 1))
+    return Arrangement(lattice, lattice.ions, -1.0, 0.0, None, 0, 12 // stabiliser, stabiliser)
 
 
 energies_ev = st.none() | st.floats(-0.003, 0.003) | st.sampled_from([-120.0, -119.9995, -119.9985])

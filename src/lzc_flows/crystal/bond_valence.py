@@ -3,7 +3,8 @@
 Bond valence s = exp((R0 − R)/b) with the element parameters of O'Keeffe and Brese, J. Am. Chem. Soc. 113,
 3226 (1991), as packaged in pymatgen, and their b = 0.37 Å. The global instability index (GII) is the root
 mean square of (valence sum − formal charge) over the ions, Salinas-Sanchez et al., J. Solid State Chem. 100,
-201 (1992).
+201 (1992). Its square is quadratic in what the anion sites hold, so that arrangements can be ranked by it while they
+are enumerated.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from pymatgen.analysis.bond_valence import BV_PARAMS
 from pymatgen.core import Element, Lattice
 
 from lzc_flows.crystal.ions import charge_of, element_of
+from lzc_flows.crystal.orbits import Placement
+from lzc_flows.crystal.quadratic import QuadraticForm, quadratic_form
 from lzc_flows.errors import InputError
 
 SOFTNESS_ANGSTROM = 0.37
@@ -44,20 +47,45 @@ class MixedAnions:
     host_excess: np.ndarray
     guest_excess: np.ndarray
 
-    def instability_vu(self, guests: np.ndarray) -> np.ndarray:
-        """Return the GII, in valence units, of each row of anion-site numbers that hold the guest.
+    @property
+    def n_ions(self) -> int:
+        """Number of cations and anion sites."""
+        return len(self.excess) + len(self.host_excess)
 
-        Parameters
-        ----------
-        guests
-            Column numbers of `change`, shape (states, guests).
-        """
-        cations = self.excess[None, :] + self.change.T[guests].sum(axis=1)
-        anion_squares = (self.host_excess**2).sum() + (
-            self.guest_excess[guests] ** 2 - self.host_excess[guests] ** 2
-        ).sum(axis=1)
-        n_ions = len(self.excess) + len(self.host_excess)
-        return np.sqrt(((cations**2).sum(axis=1) + anion_squares) / n_ions)
+
+@dataclass(frozen=True)
+class Mismatch:
+    """The sum of squares behind the GII, in valence units squared, as an energy of placed guest anions.
+
+    Attributes
+    ----------
+    bonds
+        Bond valences of the cell.
+    anion_sites
+        Site of each anion in `bonds`, shape (anion sites,).
+    n_sites
+        Number of sites, those of cations and empty ones as well.
+    """
+
+    bonds: MixedAnions
+    anion_sites: np.ndarray
+    n_sites: int
+
+    def form(self, placements: list[Placement]) -> QuadraticForm:
+        """Return what placing the guest costs, whatever the placements' ions are called."""
+        bonds, sites = self.bonds, self.anion_sites
+        change = np.zeros((len(placements), self.n_sites))
+        change[:, sites] = 1
+        potential = np.zeros(self.n_sites)
+        potential[sites] = bonds.excess @ bonds.change + (bonds.guest_excess**2 - bonds.host_excess**2) / 2
+        matrix = np.zeros((self.n_sites, self.n_sites))
+        matrix[np.ix_(sites, sites)] = bonds.change.T @ bonds.change
+        base = float((bonds.excess**2).sum() + (bonds.host_excess**2).sum())
+        return quadratic_form(base, change, potential, matrix)
+
+    def instability_vu(self, energies: np.ndarray) -> np.ndarray:
+        """Return the GII in valence units from sums of squares."""
+        return np.sqrt(energies / self.bonds.n_ions)
 
 
 def mixed_anions(

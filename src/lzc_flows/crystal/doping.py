@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import comb
+from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 from pymatgen.core import Composition
@@ -23,6 +24,9 @@ from lzc_flows.documents.model import FrozenModel
 from lzc_flows.errors import InputError
 
 Supercell = tuple[int, int, int]
+
+Compensation = Literal["mobile", "background"]
+"""What balances the charge of the dopants: mobile ions (or vacancies), or a uniform background in a charged cell."""
 
 
 class Substitution(FrozenModel):
@@ -55,6 +59,7 @@ class Combination(FrozenModel):
     supercell: Supercell
     cation: Substitution | None = None
     anion: Substitution | None = None
+    compensation: Compensation = "mobile"
 
     @property
     def substitutions(self) -> tuple[Substitution, ...]:
@@ -65,7 +70,8 @@ class Combination(FrozenModel):
     def slug(self) -> str:
         """Readable, file-name-safe identifier, such as ``Ti3-1a-x1_F1-6i-x3_2x2x1``."""
         parts = [part.slug for part in self.substitutions] or ["undoped"]
-        return "_".join([*parts, "x".join(map(str, self.supercell))])
+        charged = ["charged"] if self.compensation == "background" else []
+        return "_".join([*parts, "x".join(map(str, self.supercell)), *charged])
 
     @property
     def column(self) -> str:
@@ -162,7 +168,9 @@ def doped_cell(frame: HostFrame, combination: Combination) -> DopedCell:
         mobile_left -= part.count if replaced == mobile else 0
         excess_charge += part.count * (charge_of(part.ion) - charge_of(replaced))
         arrangements *= comb(frame.sites_at(part.labels), part.count)
-    extra, ways = _compensate(frame, combination, excess_charge, mobile_left)
+    extra, ways = 0, 1
+    if combination.compensation == "mobile":
+        extra, ways = _compensate(frame, combination, excess_charge, mobile_left)
     counts[mobile] += extra
     elements: Counter[str] = Counter()
     for ion, number in counts.items():
@@ -225,6 +233,10 @@ class GridSpec(FrozenModel):
     anions: tuple[str, ...] = Field(default=(), description="Anions with their charges, such as F-.")
     anion_sites: tuple[str, ...] = Field(default=("6i",), description="Labels for the anions.")
     anion_counts: tuple[int, ...] = Field(default=(1,), description="Anions in a supercell.")
+    compensation: Compensation = Field(
+        default="mobile",
+        description="What balances the dopants' charge: mobile ions or vacancies, or a background in a charged cell.",
+    )
     undoped: bool = Field(default=True, description="Whether the undoped host is run as the reference.")
 
     @field_validator("cations", "anions")
@@ -265,7 +277,9 @@ class GridSpec(FrozenModel):
         cations = _axis(self.cations, self.cation_sites, self.cation_counts)
         anions = _axis(self.anions, self.anion_sites, self.anion_counts)
         for cation, anion in product(cations, anions):
-            combination = Combination(supercell=self.supercell, cation=cation, anion=anion)
+            combination = Combination(
+                supercell=self.supercell, cation=cation, anion=anion, compensation=self.compensation
+            )
             if combination not in seen and combination.substitutions:
                 seen.add(combination)
                 yield combination

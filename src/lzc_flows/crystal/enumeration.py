@@ -14,53 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzc_flows.crystal import orbit_search
-from lzc_flows.crystal.counting import arrangements, check_group, check_placements, name_of, orbit_count
-from lzc_flows.crystal.ions import charge_of
+from lzc_flows.crystal.counting import arrangements, check_group, check_placements, orbit_count
 from lzc_flows.crystal.orbits import Placement
+from lzc_flows.crystal.quadratic import Indifferent, PairEnergy, QuadraticForm
 from lzc_flows.errors import CalculationError, InputError
 
 CHUNK = 65_536
 """Orbits in a chunk."""
 
 MOST_SITES = int(np.iinfo(np.int16).max)
-
-
-@dataclass(frozen=True)
-class Electrostatics:
-    """Point charges: charges q on the sites have the energy qᵀMq.
-
-    Attributes
-    ----------
-    ewald_ev
-        M in eV, symmetric and with the symmetry of the sites; shape (sites, sites).
-    charges
-        Charges before anything is placed, in e; shape (sites,).
-    """
-
-    ewald_ev: NDArray[np.float64]
-    charges: NDArray[np.float64]
-
-    def charging(self, placements: list[Placement]) -> orbit_search.Charging:
-        """Return what placing the ions costs.
-
-        Raises
-        ------
-        InputError
-            Sites of one placement differ in charge, or the ions leave the cell charged: M holds for neutral cells.
-        """
-        total = float(self.charges.sum())
-        for placement in placements:
-            replaced = self.charges[list(placement.sites)]
-            if np.ptp(replaced) > 0:
-                raise InputError(f"{name_of(placement)}: the sites of its sublattice differ in charge")
-            total += placement.count * (charge_of(placement.ion) - float(replaced[0]))
-        if abs(total) > 1e-6:
-            raise InputError(f"the cell has a charge of {total:+g} e with all ions placed; neutral cells are allowed")
-        ions = np.array([charge_of(placement.ion) for placement in placements], dtype=float)
-        change = ions[:, None] - self.charges
-        potential_ev = self.ewald_ev @ self.charges
-        alone_ev = 2 * change * potential_ev + change**2 * np.diag(self.ewald_ev)
-        return orbit_search.Charging(float(self.charges @ potential_ev), change, alone_ev, self.ewald_ev)
 
 
 @dataclass(frozen=True)
@@ -73,15 +35,15 @@ class Orbits:
         Site of each ion, in the order of the placements, equal ions on ascending sites; shape (orbits, ions).
     multiplicities
         Number of arrangements in each orbit, shape (orbits,).
-    energies_ev
-        Electrostatic energy of the whole cell in eV, shape (orbits,); NaN without electrostatics.
+    energies
+        Energy of each arrangement in the unit of the enumeration's `energy`, shape (orbits,).
     operations
         Order of the group.
     """
 
     states: NDArray[np.int16]
     multiplicities: NDArray[np.int64]
-    energies_ev: NDArray[np.float64]
+    energies: NDArray[np.float64]
     operations: int
 
     @property
@@ -93,7 +55,7 @@ class Orbits:
         return len(self.states)
 
     def __getitem__(self, rows: NDArray | slice) -> Orbits:
-        return Orbits(self.states[rows], self.multiplicities[rows], self.energies_ev[rows], self.operations)
+        return Orbits(self.states[rows], self.multiplicities[rows], self.energies[rows], self.operations)
 
 
 @dataclass(frozen=True)
@@ -109,8 +71,8 @@ class Enumeration:
         Site permutations that form a group, shape (operations, sites), as `SiteLattice.permutations` gives them.
     placements
         What to place; placements may share sites.
-    electrostatics
-        Charges and Ewald matrix; None for no energies.
+    energy
+        What ranks the arrangements; None lets all tie at 0.
     chunk
         Most orbits in a chunk. Iterating holds one chunk, of 16 + 2 ions bytes an orbit, and tables, nearly all of it
         8 bytes × placements × most sites × ⌈most sites / 63⌉ × operations: 170 kB for the source's 2×2×1 cell.
@@ -118,12 +80,12 @@ class Enumeration:
     Raises
     ------
     InputError
-        As `counting.check_placements`, `counting.check_group` and `Electrostatics.charging`.
+        As `counting.check_placements`, `counting.check_group`, and what `energy` refuses.
     """
 
     group: NDArray[np.integer]
     placements: list[Placement]
-    electrostatics: Electrostatics | None = None
+    energy: PairEnergy | None = None
     chunk: int = CHUNK
 
     def __post_init__(self) -> None:
@@ -133,7 +95,7 @@ class Enumeration:
         check_group(self.group, self.placements)
         if self.group.shape[1] > MOST_SITES:
             raise InputError(f"{self.group.shape[1]} sites: up to {MOST_SITES} are allowed")
-        self._charging  # noqa: B018  (what it refuses is refused at once)
+        self.form  # noqa: B018  (what it refuses is refused at once)
 
     @cached_property
     def arrangements(self) -> int:
@@ -172,7 +134,7 @@ class Enumeration:
     def _chunks(self) -> Iterator[Orbits]:
         n_ions = sum(placement.count for placement in self.placements)
         if n_ions == 0:
-            energy = np.array([self._charging.base_ev])
+            energy = np.array([self.form.base])
             yield Orbits(np.zeros((1, 0), dtype=np.int16), np.ones(1, dtype=np.int64), energy, len(self.group))
             return
         search = self._search()
@@ -193,14 +155,11 @@ class Enumeration:
         placed = [self.placements[index] for index in self.order]
         # sorted, so that the identity comes first
         group = np.unique(np.asarray(self.group, dtype=np.int16), axis=0)
-        charging = self._charging
-        charging = charging._replace(change=charging.change[self.order], alone_ev=charging.alone_ev[self.order])
-        return orbit_search.start(group, [(sorted(entry.sites), entry.count) for entry in placed], column, charging)
+        form = self.form._replace(change=self.form.change[self.order], alone=self.form.alone[self.order])
+        return orbit_search.start(group, [(sorted(entry.sites), entry.count) for entry in placed], column, form)
 
     @cached_property
-    def _charging(self) -> orbit_search.Charging:
-        if self.electrostatics is not None:
-            return self.electrostatics.charging(self.placements)
-        n_sites = self.group.shape[1]
-        nothing = np.zeros((len(self.placements), n_sites))
-        return orbit_search.Charging(np.nan, nothing, nothing, np.zeros((n_sites, n_sites)))
+    def form(self) -> QuadraticForm:
+        """What placing the ions costs."""
+        energy = Indifferent(self.group.shape[1]) if self.energy is None else self.energy
+        return energy.form(self.placements)

@@ -22,6 +22,7 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from lzc_flows.crystal.cif import read_cif
 from lzc_flows.crystal.host import BUILT_IN, WYCKOFF, Host, host_by_name, reason_of
 from lzc_flows.crystal.ions import parse_ion
+from lzc_flows.crystal.occupancy import ROUNDING_TOLERANCE
 from lzc_flows.documents.model import FrozenModel
 from lzc_flows.errors import InputError, InputWarning
 
@@ -103,12 +104,55 @@ def _read(serialised: str) -> Host:
         warnings.warn(note, InputWarning, stacklevel=2)
     vacant: list[PeriodicSite] = []
     for label, point in spec.vacant.items():
-        orbit = _orbit(structure, point, label)
-        taken = [site.frac_coords for site in (*structure, *vacant)]
-        if structure.lattice.get_all_distances(orbit, taken).min() < OVERLAP_ANGSTROM:
-            raise InputError(f"host {spec.name!r}: vacant site {label!r} at {list(point)} is taken")
-        vacant += [PeriodicSite(spec.mobile, xyz, structure.lattice, properties={WYCKOFF: label}) for xyz in orbit]
+        vacant += vacant_orbit(structure, vacant, (label, point, spec.mobile), f"host {spec.name!r}")
     return Host(spec.name, structure, tuple(vacant), spec.mobile, tuple(notes))
+
+
+def vacant_orbit(
+    structure: Structure,
+    others: list[PeriodicSite],
+    site: tuple[str, tuple[float, float, float], str],
+    where: str,
+) -> list[PeriodicSite]:
+    """Return all sites of a vacant orbit as if the ion sat on them.
+
+    Parameters
+    ----------
+    others
+        Vacant sites of other orbits.
+    site
+        Wyckoff label, fractional coordinates of one site, and the ion.
+
+    Raises
+    ------
+    InputError
+        A site is taken, or the orbit has not as many sites as its label says.
+    """
+    label, point, ion = site
+    orbit = _orbit(structure, point, label)
+    taken = [site.frac_coords for site in (*structure, *others)]
+    if structure.lattice.get_all_distances(orbit, taken).min() < OVERLAP_ANGSTROM:
+        raise InputError(f"{where}: vacant site {label!r} at {list(point)} is taken")
+    return [PeriodicSite(ion, xyz, structure.lattice, properties={WYCKOFF: label}) for xyz in orbit]
+
+
+def check_apart(structure: Structure, where: str) -> None:
+    """Refuse sites nearer than `OVERLAP_ANGSTROM` whose occupancies sum to more than 1.
+
+    Raises
+    ------
+    InputError
+        There are such sites.
+    """
+    occupancies = np.array([sum(site.species.values()) for site in structure])
+    full = occupancies[:, None] + occupancies > 1 + ROUNDING_TOLERANCE
+    close = np.argwhere(np.triu((structure.distance_matrix < OVERLAP_ANGSTROM) & full, 1))
+    if len(close):
+        one, other = (structure[int(index)] for index in close[0])
+        raise InputError(
+            f"{where}: sites {one.label} and {other.label} overlap, {one.distance(other):.2f} Å apart: "
+            f"{OVERLAP_ANGSTROM} Å and above is allowed, or occupancies that sum to at most 1"
+        )
 
 
 def _occupied(spec: HostSpec) -> tuple[Structure, list[str]]:
@@ -136,6 +180,7 @@ def _occupied(spec: HostSpec) -> tuple[Structure, list[str]]:
         multiple = _multiplicity(label)
         if count % multiple:
             raise InputError(f"{where}: {count} sites are labelled {label!r}: a multiple of {multiple} is allowed")
+    check_apart(structure, where)
     if spec.mobile not in {str(species) for species in structure.elements}:
         raise InputError(f"{where}: no mobile {spec.mobile} in it")
     # published occupancies are rounded, so only an ordered crystal can be held to neutrality

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from lzc_flows.crystal.annealing import search
 from lzc_flows.crystal.enumeration import Enumeration, Orbits
+from lzc_flows.crystal.histogram import Tally
 from lzc_flows.crystal.sampling import sample
-from lzc_flows.crystal.survey import Histogram, survey
+from lzc_flows.crystal.survey import Ground, ground_of, survey
 
 LISTED_UP_TO = 10_000_000
 """Most orbits that are listed. The enumeration gives 1.5 to 7 million orbits a second with their energies (one core),
@@ -25,7 +25,7 @@ class Sampling:
     Attributes
     ----------
     samples
-        Uniformly random arrangements in the histogram.
+        Uniformly random arrangements in a histogram.
     seed
         Seed of all random numbers.
     runs
@@ -42,41 +42,40 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Lowest:
-    """The best orbits and the histogram.
+    """The best orbits.
 
     Attributes
     ----------
     lowest
         The best orbits of all if listed, of those met if sampled; in the order of `survey.Survey.lowest`.
-    histogram
-        Energies of all arrangements if listed, of `Sampling.samples` random ones if sampled.
+    ground
+        The lowest energy of all orbits if listed, of `lowest` if sampled.
     sampling
         None if all orbits were listed.
     """
 
     lowest: Orbits
-    histogram: Histogram
+    ground: Ground
     sampling: Sampling | None
 
-    @property
-    def method(self) -> Literal["enumerated", "sampled"]:
-        """How it was found."""
-        return "enumerated" if self.sampling is None else "sampled"
 
+def lowest(enumeration: Enumeration, size: int, seed: int, tally: Tally | None = None) -> Lowest:
+    """Return the `size` best orbits; sampled where there are more than `LISTED_UP_TO` orbits.
 
-def lowest(enumeration: Enumeration, size: int, bin_ev: float, seed: int) -> Lowest:
-    """Return the `size` best orbits and the histogram; sampled where there are more than `LISTED_UP_TO` orbits.
+    The energies of all arrangements are added to the tally, or of `SAMPLES` random ones if sampled.
 
     Raises
     ------
     InputError
-        `size` or `bin_ev` is not positive, the enumeration has no electrostatics, or a negative `seed` is to be used.
+        `size` is not positive, or a negative `seed` is to be used.
     CalculationError
         As iterating over the enumeration.
     """
     if enumeration.orbits <= LISTED_UP_TO:
-        found = survey(enumeration, size, bin_ev)
-        return Lowest(found.lowest, found.histogram, None)
-    histogram = sample(enumeration, SAMPLES, seed).histogram(bin_ev)
+        found = survey(enumeration, size, tally)
+        return Lowest(found.lowest, found.ground, None)
+    if tally is not None:
+        tally.add(sample(enumeration, SAMPLES, seed).energies)
     best = search(enumeration, size, seed)
-    return Lowest(best.lowest, histogram, Sampling(SAMPLES, seed, best.runs, best.runs_at_lowest))
+    sampling = Sampling(SAMPLES, seed, best.runs, best.runs_at_lowest)
+    return Lowest(best.lowest, ground_of(best.lowest), sampling)

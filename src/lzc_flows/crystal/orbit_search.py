@@ -18,25 +18,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from lzc_flows.crystal.quadratic import QuadraticForm
+
 _BITS = 63
 """Sites in a word. The sign bit stays clear, so that words compare as signed numbers, which vectorises."""
-
-
-class Charging(NamedTuple):
-    """What it costs in energy to place ions, by placement.
-
-    Placing an ion changes the charge of site i by δ and the energy qᵀMq by 2δ(Mq)ᵢ + δ²Mᵢᵢ, where q holds what was
-    placed before.
-    """
-
-    base_ev: float
-    """Energy before anything is placed."""
-    change: NDArray[np.float64]
-    """δ in e; shape (placements, sites)."""
-    alone_ev: NDArray[np.float64]
-    """Cost with nothing else placed; shape (placements, sites)."""
-    matrix_ev: NDArray[np.float64]
-    """M; shape (sites, sites)."""
 
 
 class Chunk(NamedTuple):
@@ -44,7 +29,7 @@ class Chunk(NamedTuple):
 
     states: NDArray[np.int16]
     multiplicities: NDArray[np.int64]
-    energies_ev: NDArray[np.float64]
+    energies: NDArray[np.float64]
 
 
 class Search(NamedTuple):
@@ -61,7 +46,7 @@ class Search(NamedTuple):
     """Last ion of each placement."""
     column: NDArray[np.int64]
     """Where each ion is written in a state."""
-    charging: Charging
+    form: QuadraticForm
 
     depth: NDArray[np.int64]
     """The ion to place next, an array of one; -1 when all is done."""
@@ -70,7 +55,7 @@ class Search(NamedTuple):
     position: NDArray[np.int64]
     """Of each ion among its placement's free sites."""
     delta: NDArray[np.float64]
-    energy_ev: NDArray[np.float64]
+    energy: NDArray[np.float64]
     """Energy before each ion."""
     free: NDArray[np.int16]
     """Sites that the placements before have left free, ascending; shape as `sites`."""
@@ -90,7 +75,7 @@ class Search(NamedTuple):
 
 
 def start(
-    group: NDArray[np.int16], placements: list[tuple[list[int], int]], column: list[int], charging: Charging
+    group: NDArray[np.int16], placements: list[tuple[list[int], int]], column: list[int], form: QuadraticForm
 ) -> Search:
     """Return a search at its start.
 
@@ -118,12 +103,12 @@ def start(
         placement=np.append(np.repeat(np.arange(n_placements), counts), n_placements),
         last=np.cumsum(counts) - 1,
         column=np.array(column),
-        charging=charging,
+        form=form,
         depth=np.zeros(1, dtype=np.int64),
         state=np.zeros(n_ions, dtype=np.int16),
         position=np.full(n_ions, -1),
         delta=np.zeros(n_ions),
-        energy_ev=np.full(n_ions + 1, charging.base_ev),
+        energy=np.full(n_ions + 1, form.base),
         free=np.zeros_like(padded),
         n_free=np.zeros(n_placements, dtype=np.int64),
         operations=np.tile(np.arange(n_operations), (n_placements, 1)),
@@ -142,8 +127,8 @@ def advance(search: Search, chunk: Chunk) -> int:
     """Write the next orbits to a chunk and return their number; less than the chunk holds means that all is done."""
     # reading an array from the tuple, or handing the tuple on, takes longer than comparing a hundred images
     images, bits, tied = search.images, search.bits, search.tied
-    free, state, delta, energy_ev = search.free, search.state, search.delta, search.energy_ev
-    _, change, alone_ev, matrix_ev = search.charging
+    free, state, delta, energy = search.free, search.state, search.delta, search.energy
+    change, matrix, alone = search.form.change, search.form.matrix, search.form.alone
     n_ions, n_operations = len(state), len(search.group)
     depth, written = search.depth[0], 0
     while depth >= 0 and written < len(chunk.states):
@@ -163,15 +148,15 @@ def advance(search: Search, chunk: Chunk) -> int:
         site = free[placement, position]
         state[depth] = site
         delta[depth] = change[placement, site]
-        energy_ev[depth + 1] = energy_ev[depth]
+        energy[depth + 1] = energy[depth]
         if delta[depth] != 0.0:
-            potential_ev = _potential_ev(matrix_ev[site], state, delta, depth)
-            energy_ev[depth + 1] += alone_ev[placement, site] + 2.0 * delta[depth] * potential_ev
+            potential = _potential(matrix[site], state, delta, depth)
+            energy[depth + 1] += alone[placement, site] + 2.0 * delta[depth] * potential
         if depth + 1 == n_ions:
             for ion in range(n_ions):
                 chunk.states[written, search.column[ion]] = state[ion]
             chunk.multiplicities[written] = n_operations // stabiliser
-            chunk.energies_ev[written] = energy_ev[n_ions]
+            chunk.energies[written] = energy[n_ions]
             written += 1
             continue
         depth += 1
@@ -186,11 +171,11 @@ def advance(search: Search, chunk: Chunk) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _potential_ev(row_ev: NDArray[np.float64], state: NDArray[np.int16], delta: NDArray[np.float64], n: int) -> float:
-    """Return what the changes of charge of the first n ions add to the potential at a site."""
+def _potential(row: NDArray[np.float64], state: NDArray[np.int16], delta: NDArray[np.float64], n: int) -> float:
+    """Return what the first n ions add to the potential at a site."""
     potential = 0.0
     for ion in range(n):
-        potential += delta[ion] * row_ev[state[ion]]
+        potential += delta[ion] * row[state[ion]]
     return potential
 
 

@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzc_flows.crystal.counting import Counts, Cycles, allowed_placements, fillings
-from lzc_flows.crystal.enumeration import Electrostatics, Enumeration
-from lzc_flows.crystal.orbit_search import Charging
+from lzc_flows.crystal.enumeration import Enumeration
 from lzc_flows.crystal.orbits import Placement
-from lzc_flows.crystal.survey import Histogram
+from lzc_flows.crystal.quadratic import QuadraticForm
 from lzc_flows.errors import InputError
 
 _SHUFFLED = 2**22
@@ -36,54 +35,12 @@ class Sample:
     ----------
     states
         Site of each ion, in the order of the placements, equal ions on ascending sites; shape (samples, ions).
-    energies_ev
-        Electrostatic energy of the whole cell in eV, shape (samples,).
+    energies
+        Energies in the unit of the enumeration's `energy`, shape (samples,).
     """
 
     states: NDArray[np.int16]
-    energies_ev: NDArray[np.float64]
-
-    def mean_ev(self) -> tuple[float, float]:
-        """Return the mean energy of all arrangements and its standard error, in eV; the error of one sample is NaN."""
-        n = len(self.energies_ev)
-        deviation = float(self.energies_ev.std(ddof=1)) if n > 1 else np.nan
-        return float(self.energies_ev.mean()), deviation / n**0.5
-
-    def percentile_ev(self, percent: float) -> tuple[float, float]:
-        """Return a percentile of the energies of all arrangements and its standard error, in eV.
-
-        The error is half the distance between the order statistics one standard deviation of the binomial distribution
-        below and above the percentile's rank, so it assumes no shape of the distribution (Conover, Practical
-        Nonparametric Statistics, 3rd ed., 1999, section 3.2). It is 0 where these tie.
-
-        Raises
-        ------
-        InputError
-            Not between 0 and 100.
-        """
-        if not 0 < percent < 100:
-            raise InputError(f"percentile {percent:g}: above 0 and below 100 is allowed")
-        share = percent / 100
-        spread = np.sqrt(share * (1 - share) / len(self.energies_ev))
-        wanted = np.clip([share, share - spread, share + spread], 0, 1)
-        value, below, above = np.quantile(self.energies_ev, wanted).tolist()
-        return value, (above - below) / 2
-
-    def histogram(self, bin_ev: float) -> Histogram:
-        """Return the histogram of the sampled energies; its weights are numbers of samples.
-
-        Times arrangements / samples, a weight w estimates the number of all arrangements in its bin, with a standard
-        error of √(w (1 − w / samples)) before that factor.
-
-        Raises
-        ------
-        InputError
-            `bin_ev` is not positive.
-        """
-        if not bin_ev > 0:
-            raise InputError(f"histogram bins of {bin_ev:g} eV: above 0 is allowed")
-        bins, weights = np.unique(np.rint(self.energies_ev / bin_ev).astype(np.int64), return_counts=True)
-        return Histogram(bin_ev, bins, weights.astype(np.int64))
+    energies: NDArray[np.float64]
 
 
 def sample(enumeration: Enumeration, size: int, seed: int) -> Sample:
@@ -92,29 +49,15 @@ def sample(enumeration: Enumeration, size: int, seed: int) -> Sample:
     Raises
     ------
     InputError
-        `size` is below 1, `seed` is negative, or the enumeration has no electrostatics.
+        `size` is below 1, or `seed` is negative.
     """
     if size < 1:
         raise InputError(f"sample of {size} arrangements: 1 and above is allowed")
     if seed < 0:
         raise InputError(f"seed {seed}: 0 and above is allowed")
     placements = enumeration.placements
-    charging = electrostatics_of(enumeration).charging(placements)
     states = random_states(placements, size, np.random.default_rng(seed))
-    return Sample(states, energies_ev(states, placements, charging))
-
-
-def electrostatics_of(enumeration: Enumeration) -> Electrostatics:
-    """Return the electrostatics.
-
-    Raises
-    ------
-    InputError
-        There is none.
-    """
-    if enumeration.electrostatics is None:
-        raise InputError("sampling of energies: the enumeration has no electrostatics")
-    return enumeration.electrostatics
+    return Sample(states, energies_of(states, placements, enumeration.form))
 
 
 def random_states(placements: list[Placement], size: int, random: np.random.Generator) -> NDArray[np.int16]:
@@ -142,26 +85,26 @@ def random_states(placements: list[Placement], size: int, random: np.random.Gene
 
 
 @numba.njit(cache=True, nogil=True)
-def _energies_ev(states: NDArray[np.int16], kinds: NDArray[np.int64], charging: Charging) -> NDArray[np.float64]:
-    base_ev, change, alone_ev, matrix_ev = charging
+def _energies(states: NDArray[np.int16], kinds: NDArray[np.int64], form: QuadraticForm) -> NDArray[np.float64]:
+    base, change, matrix, alone = form.base, form.change, form.matrix, form.alone
     n_samples, n_ions = states.shape
-    energies = np.full(n_samples, base_ev)
+    energies = np.full(n_samples, base)
     for row in range(n_samples):
         state = states[row]
         for ion in range(n_ions):
             delta = change[kinds[ion], state[ion]]
             if delta == 0.0:
                 continue
-            potential_ev = 0.0
+            potential = 0.0
             for other in range(ion):
-                potential_ev += change[kinds[other], state[other]] * matrix_ev[state[ion], state[other]]
-            energies[row] += alone_ev[kinds[ion], state[ion]] + 2.0 * delta * potential_ev
+                potential += change[kinds[other], state[other]] * matrix[state[ion], state[other]]
+            energies[row] += alone[kinds[ion], state[ion]] + 2.0 * delta * potential
     return energies
 
 
-def energies_ev(states: NDArray[np.int16], placements: list[Placement], charging: Charging) -> NDArray[np.float64]:
-    """Return the energy qᵀMq of each arrangement in eV, shape (states,)."""
-    return _energies_ev(states, kinds_of(placements), charging)
+def energies_of(states: NDArray[np.int16], placements: list[Placement], form: QuadraticForm) -> NDArray[np.float64]:
+    """Return the energy of each arrangement, shape (states,)."""
+    return _energies(states, kinds_of(placements), form)
 
 
 def kinds_of(placements: list[Placement]) -> NDArray[np.int64]:

@@ -16,23 +16,29 @@ from scipy.spatial import cKDTree
 from lzc_flows.crystal.doping import Supercell
 from lzc_flows.crystal.host import WYCKOFF, Host
 from lzc_flows.crystal.ions import VACANT, charge_of
-from lzc_flows.errors import CalculationError
+from lzc_flows.documents.protocols import SYMPREC_ANGSTROM
+from lzc_flows.errors import CalculationError, InputError
 
-SYMPREC_ANGSTROM = 1e-3
-
-MATCH_ANGSTROM = 1e-2
-"""How far from a site an operation may move another: spglib averages sites that differ by `SYMPREC_ANGSTROM`, so more
-than that, and still far less than any two ions are apart."""
+MATCH = 10
+"""How far from a site an operation may move another, over the symmetry tolerance: spglib averages sites that differ by
+the tolerance, so more than that."""
 
 Operation = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
 class SiteLattice:
-    """All sites of a supercell, occupied ones first, then the vacant octahedra."""
+    """All sites of a supercell, occupied ones first, then the vacant octahedra.
+
+    Attributes
+    ----------
+    symprec_angstrom
+        Symmetry tolerance in Å: sites that an operation would move by less are taken to be symmetric.
+    """
 
     host: Host
     repeats: Supercell
+    symprec_angstrom: float = SYMPREC_ANGSTROM
 
     @cached_property
     def cell(self) -> Host:
@@ -81,20 +87,49 @@ class SiteLattice:
 
     @cached_property
     def permutations(self) -> np.ndarray:
-        """The supercell's space group acting on the sites, shape (operations, sites), dtype int16."""
+        """The supercell's space group acting on the sites, shape (operations, sites), dtype int16.
+
+        Raises
+        ------
+        InputError
+            The symmetry tolerance merges sites: it is more than 1 / (2 `MATCH`) of their shortest distance.
+        """
         fractional = self.structure.frac_coords
+        largest = self._shortest_distance_angstrom / (2 * MATCH)
+        if not 0 < self.symprec_angstrom <= largest:
+            raise InputError(
+                f"symmetry tolerance {self.symprec_angstrom:g} Å: above 0 and up to {largest:.3g} Å is allowed, "
+                "or it merges sites of the host"
+            )
         kinds = [f"{label} {ion}" for label, ion in zip(self.labels, self.ions, strict=True)]
         _, numbers = np.unique(kinds, return_inverse=True)
         cell = (self.structure.lattice.matrix, fractional, numbers + 1)
-        symmetry: Any = spglib.get_symmetry(cell, symprec=SYMPREC_ANGSTROM)  # type: ignore[arg-type]
+        symmetry: Any = spglib.get_symmetry(cell, symprec=self.symprec_angstrom)  # type: ignore[arg-type]
         operations = zip(symmetry["rotations"], symmetry["translations"], strict=True)
-        return np.unique(site_permutations(self.structure.lattice, fractional, operations), axis=0)
+        match_angstrom = MATCH * self.symprec_angstrom
+        return np.unique(site_permutations(self.structure.lattice, fractional, operations, match_angstrom), axis=0)
+
+    @property
+    def _shortest_distance_angstrom(self) -> float:
+        distances = self.structure.distance_matrix
+        return float(distances[~np.eye(len(distances), dtype=bool)].min())
 
     @cached_property
     def ewald_ev(self) -> np.ndarray:
         """Matrix M in eV: charges q (in e, summing to zero) have the energy qᵀMq; shape (sites, sites)."""
+        return self._ewald.total_energy_matrix
+
+    @cached_property
+    def background_ev(self) -> float:
+        """Energy in eV of the uniform background that neutralises a cell of 1 e, times the charge squared."""
+        # pymatgen has it for the charge of its crystal, one positron a site
+        with_background = self._ewald.total_energy
+        return (with_background - float(self.ewald_ev.sum())) / len(self.structure) ** 2
+
+    @cached_property
+    def _ewald(self) -> EwaldSummation:
         unit = Structure(self.structure.lattice, ["H+"] * len(self.structure), self.structure.frac_coords)
-        return EwaldSummation(unit).total_energy_matrix
+        return EwaldSummation(unit)
 
     def electrostatic_ev(self, charges: np.ndarray) -> np.ndarray:
         """Return the point-charge energy in eV of each row of `charges`, shape (states, sites)."""
@@ -111,7 +146,9 @@ class SiteLattice:
         )
 
 
-def site_permutations(lattice: Lattice, fractional: np.ndarray, operations: Iterable[Operation]) -> np.ndarray:
+def site_permutations(
+    lattice: Lattice, fractional: np.ndarray, operations: Iterable[Operation], match_angstrom: float
+) -> np.ndarray:
     """Return the site to which each operation moves each site, shape (operations, sites), dtype int16.
 
     Parameters
@@ -122,11 +159,13 @@ def site_permutations(lattice: Lattice, fractional: np.ndarray, operations: Iter
         Fractional coordinates of the sites, shape (sites, 3).
     operations
         Rotations, shape (3, 3), with their translations, shape (3,), both fractional.
+    match_angstrom
+        How far from a site, in Å, an operation may move another.
 
     Raises
     ------
     CalculationError
-        An operation moves a site farther than `MATCH_ANGSTROM` from every site, or two sites onto one.
+        An operation moves a site farther than `match_angstrom` from every site, or two sites onto one.
     """
     # the modulus of a tiny negative number is 1 by rounding, which the tree refuses
     tree = cKDTree(fractional % 1 % 1, boxsize=1)
@@ -137,10 +176,10 @@ def site_permutations(lattice: Lattice, fractional: np.ndarray, operations: Iter
         apart = moved - fractional[row]
         misses = np.linalg.norm((apart - np.round(apart)) @ lattice.matrix, axis=1)
         worst = int(misses.argmax())
-        if misses[worst] > MATCH_ANGSTROM:
+        if misses[worst] > match_angstrom:
             raise CalculationError(
                 f"symmetry operation {number} moves site {worst} to {misses[worst]:.3g} Å from the nearest site; "
-                f"up to {MATCH_ANGSTROM:g} Å is allowed"
+                f"up to {match_angstrom:g} Å is allowed"
             )
         rows.append(row)
     permutations = np.array(rows, dtype=np.int16)

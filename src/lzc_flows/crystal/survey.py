@@ -1,42 +1,73 @@
-"""The lowest electrostatic energies of an enumeration and the histogram of all, in one pass that holds neither."""
+"""The orbits of lowest energy of an enumeration, in one pass that holds no others."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lzc_flows.crystal.enumeration import Enumeration, Orbits
+from lzc_flows.crystal.histogram import Tally
 from lzc_flows.errors import InputError
 
-TIE_EV = 1e-6
-"""Energies that round to the same multiple of this tie, in eV. Rounding errors are below 1e-9 eV."""
+TIE = 1e-6
+"""Energies (in eV or valence units squared) that round to the same multiple of this tie. Rounding errors are below
+1e-9."""
 
 
 @dataclass(frozen=True)
-class Histogram:
-    """How many arrangements have which energy: of all arrangements, or of those in a sample.
+class Ground:
+    """The lowest energy among orbits: how many have it, and how far the next one is.
 
     Attributes
     ----------
-    bin_ev
-        Width of a bin in eV.
-    bins
-        Indices of the bins that hold something, ascending: bin i holds the energies nearest to i × `bin_ev`.
-    weights
-        Number of arrangements in each bin (not of orbits), of all or of the sampled ones; shape as `bins`.
+    energy
+        The lowest energy.
+    orbits
+        How many orbits share it (`TIE`).
+    gap
+        The next energy minus the lowest; None where all tie.
+    stabiliser
+        Order of the largest stabiliser among those that share it.
+    most_symmetric
+        How many of them have this stabiliser.
     """
 
-    bin_ev: float
-    bins: NDArray[np.int64]
-    weights: NDArray[np.int64]
+    energy: float
+    orbits: int
+    gap: float | None
+    stabiliser: int
+    most_symmetric: int
 
-    @property
-    def centres_ev(self) -> NDArray[np.float64]:
-        """Centres of the bins in eV."""
-        return np.asarray(self.bins * self.bin_ev)
+    def joined(self, other: Ground) -> Ground:
+        """Return the ground of both sets of orbits."""
+        low, high = (self, other) if self.energy <= other.energy else (other, self)
+        if _level(low.energy) != _level(high.energy):
+            return replace(low, gap=_least(low.gap, high.energy - low.energy))
+        stabiliser = max(low.stabiliser, high.stabiliser)
+        return Ground(
+            energy=low.energy,
+            orbits=low.orbits + high.orbits,
+            gap=_least(low.gap, high.gap),
+            stabiliser=stabiliser,
+            most_symmetric=sum(part.most_symmetric for part in (low, high) if part.stabiliser == stabiliser),
+        )
+
+
+def ground_of(orbits: Orbits) -> Ground:
+    """Return the ground of one orbit or more."""
+    levels = _level(orbits.energies)
+    tied = levels == levels.min()
+    lowest = float(orbits.energies[tied].min())
+    stabilisers = orbits[tied].stabilisers
+    return Ground(
+        energy=lowest,
+        orbits=len(stabilisers),
+        gap=None if tied.all() else float(orbits.energies[~tied].min()) - lowest,
+        stabiliser=int(stabilisers.max()),
+        most_symmetric=int((stabilisers == stabilisers.max()).sum()),
+    )
 
 
 @dataclass(frozen=True)
@@ -46,45 +77,44 @@ class Survey:
     Attributes
     ----------
     lowest
-        The best orbits, the best first: lower energy, where that ties (`TIE_EV`) the larger stabiliser, where that
+        The best orbits, the best first: lower energy, where that ties (`TIE`) the larger stabiliser, where that
         ties too the lexicographically first, as `Enumeration` orders them.
-    histogram
-        Energies of all arrangements.
+    ground
+        The lowest energy of all orbits.
     orbits
         Number of orbits seen.
     """
 
     lowest: Orbits
-    histogram: Histogram
+    ground: Ground
     orbits: int
 
 
-def survey(enumeration: Enumeration, size: int, bin_ev: float) -> Survey:
-    """Return the `size` best orbits, fewer if there are fewer, and the histogram of all.
+def survey(enumeration: Enumeration, size: int, tally: Tally | None = None) -> Survey:
+    """Return the `size` best orbits, fewer if there are fewer; the energies of all are added to the tally.
 
     Raises
     ------
     InputError
-        `size` or `bin_ev` is not positive, or the enumeration has no electrostatics.
+        `size` is not positive.
     CalculationError
         As iterating over the enumeration.
     """
     if size < 1:
         raise InputError(f"number of lowest orbits {size}: 1 and above is allowed")
-    if not bin_ev > 0:
-        raise InputError(f"histogram bins of {bin_ev:g} eV: above 0 is allowed")
-    if enumeration.electrostatics is None:
-        raise InputError("survey of energies: the enumeration has no electrostatics")
     kept: Orbits | None = None
-    weights: Counter[int] = Counter()
+    ground: Ground | None = None
     seen = 0
     for orbits in enumeration:
         kept = _best(kept, orbits, size)
-        _add_weights(weights, orbits, bin_ev)
+        here = ground_of(orbits)
+        ground = here if ground is None else ground.joined(here)
+        if tally is not None:
+            tally.add(orbits.energies, orbits.multiplicities)
         seen += len(orbits)
     assert kept is not None  # there is an arrangement, or the enumeration would have refused
-    bins = np.array(sorted(weights), dtype=np.int64)
-    return Survey(kept, Histogram(bin_ev, bins, np.array([weights[i] for i in bins.tolist()], dtype=np.int64)), seen)
+    assert ground is not None
+    return Survey(kept, ground, seen)
 
 
 def _best(kept: Orbits | None, more: Orbits, size: int) -> Orbits:
@@ -99,17 +129,17 @@ def _best(kept: Orbits | None, more: Orbits, size: int) -> Orbits:
 
 
 def best_first(orbits: Orbits) -> Orbits:
-    """Return orbits by energy, ties (`TIE_EV`) by descending stabiliser, what ties altogether in the order it had."""
-    return orbits[np.lexsort((orbits.multiplicities, _level(orbits)))]
+    """Return orbits by energy, ties (`TIE`) by descending stabiliser, what ties altogether in the order it had."""
+    return orbits[np.lexsort((orbits.multiplicities, _level(orbits.energies)))]
 
 
 def _better(orbits: Orbits, worst: Orbits) -> NDArray[np.bool_]:
-    level, limit = _level(orbits), _level(worst)
+    level, limit = _level(orbits.energies), _level(worst.energies)
     return (level < limit) | ((level == limit) & (orbits.multiplicities < worst.multiplicities))
 
 
-def _level(orbits: Orbits) -> NDArray[np.float64]:
-    return np.rint(orbits.energies_ev / TIE_EV)
+def _level(energies: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    return np.rint(np.asarray(energies) / TIE)
 
 
 def _joined(one: Orbits, other: Orbits) -> Orbits:
@@ -117,13 +147,9 @@ def _joined(one: Orbits, other: Orbits) -> Orbits:
         one,
         states=np.concatenate([one.states, other.states]),
         multiplicities=np.concatenate([one.multiplicities, other.multiplicities]),
-        energies_ev=np.concatenate([one.energies_ev, other.energies_ev]),
+        energies=np.concatenate([one.energies, other.energies]),
     )
 
 
-def _add_weights(weights: Counter[int], orbits: Orbits, bin_ev: float) -> None:
-    bins, row = np.unique(np.rint(orbits.energies_ev / bin_ev).astype(np.int64), return_inverse=True)
-    # floats hold whole numbers up to 2^53 exactly: chunks of 2^16 orbits of 2^37 arrangements
-    totals = np.bincount(row, weights=orbits.multiplicities)
-    for index, total in zip(bins.tolist(), totals.tolist(), strict=True):
-        weights[index] += int(total)
+def _least(*gaps: float | None) -> float | None:
+    return min((gap for gap in gaps if gap is not None), default=None)

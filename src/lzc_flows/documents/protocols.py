@@ -5,9 +5,9 @@ A protocol's values are part of a candidate's key, so a changed number is a new 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from lzc_flows.documents.model import FrozenModel
 
@@ -16,18 +16,52 @@ class Protocol(FrozenModel):
     """Numbers that change a result; frozen, extra keys refused."""
 
 
+SYMPREC_ANGSTROM = 1e-3
+"""Symmetry tolerance in Å: the host's coordinates are exact, its symmetric sites agree far better."""
+
+Tier = Literal["electrostatics", "bond-valence", "static-energy", "relaxed-energy", "symmetry"]
+"""What tells arrangements apart, in the order in which they may be asked: point charges, the global instability index
+of the unrelaxed cell, an engine's energy of the unrelaxed or of the shortly relaxed cell, the larger stabiliser."""
+
+TIERS: tuple[Tier, ...] = get_args(Tier)
+
+ENGINE_TIERS = frozenset(("static-energy", "relaxed-energy"))
+
+
 class OrderProtocol(Protocol):
     """How the ordered structure of a combination is chosen."""
 
+    tiers: tuple[Tier, ...] = Field(
+        default=("electrostatics", "bond-valence", "relaxed-energy", "symmetry"),
+        description="What decides, one after the other; see crystal/ordering.py.",
+    )
     shortlist: int = Field(
         default=8,
         ge=1,
-        description="Arrangements that the engine relaxes to choose between; 1 asks no engine.",
+        description="Arrangements that the engine compares; 1 asks no engine.",
     )
     fmax_ev_per_angstrom: float = Field(
         default=0.1, gt=0, description="Largest force at the end of a short relaxation, in eV/Å."
     )
     max_steps: int = Field(default=150, ge=2, description="Most steps of a short relaxation.")
+    symprec_angstrom: float = Field(default=SYMPREC_ANGSTROM, gt=0, description="Symmetry tolerance in Å.")
+    seed: int = Field(default=0, ge=0, description="Of the random numbers where there are too many orbits to list.")
+
+    @field_validator("tiers")
+    @classmethod
+    def _in_order(cls, tiers: tuple[Tier, ...]) -> tuple[Tier, ...]:
+        in_order = list(tiers) == sorted(set(tiers), key=TIERS.index)
+        if not in_order or {"electrostatics", "symmetry"} - set(tiers) or len(ENGINE_TIERS & set(tiers)) > 1:
+            raise ValueError(
+                "electrostatics, then bond-valence, then static-energy or relaxed-energy, then symmetry is allowed; "
+                "those in the middle may be left out"
+            )
+        return tiers
+
+    @property
+    def engine_tier(self) -> Tier | None:
+        """The tier that asks an engine, None without one."""
+        return next((tier for tier in self.tiers if tier in ENGINE_TIERS), None)
 
 
 class RelaxProtocol(Protocol):

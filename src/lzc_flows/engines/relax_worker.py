@@ -1,5 +1,7 @@
 """`python -m lzc_flows.engines.relax_worker PARENT`: relax the structures of a request, in a process of its own.
 
+A request without a protocol asks for single points.
+
 A crash of the engine ends this process only; it ends with its parent, whose process id is PARENT. Reads
 ``relax_request.json`` and writes ``relax_result.json`` in the working directory, whole or not at all; the optimizer's
 log ``relax.log`` grows with each step, so that a monitor can tell a slow run from a frozen one. Structures already in
@@ -27,18 +29,18 @@ LOG_FILE = "relax.log"
 
 @dataclass
 class RelaxRequest:
-    """What to relax: structures, the engine's name and the protocol."""
+    """What to relax: structures, the engine's name and the protocol; None for single points."""
 
     structures: list[Structure]
     engine: str
-    protocol: RelaxProtocol
+    protocol: RelaxProtocol | None
 
     def write(self, folder: Path) -> None:
         """Write the request atomically."""
         content = {
             "structures": [structure.as_dict() for structure in self.structures],
             "engine": self.engine,
-            "protocol": self.protocol.model_dump(),
+            "protocol": self.protocol and self.protocol.model_dump(),
         }
         _write(content, folder / REQUEST_FILE)
 
@@ -47,7 +49,8 @@ class RelaxRequest:
         """Read the request."""
         content = loadfn(folder / REQUEST_FILE, cls=None)
         structures = [Structure.from_dict(entry) for entry in content["structures"]]
-        return cls(structures, content["engine"], RelaxProtocol(**content["protocol"]))
+        protocol = content["protocol"]
+        return cls(structures, content["engine"], None if protocol is None else RelaxProtocol(**protocol))
 
 
 @dataclass
@@ -95,8 +98,13 @@ def relax_all(folder: Path) -> RelaxResult:
     from lzc_flows.engines.mlip import engine_by_name
 
     request, result = RelaxRequest.read(folder), RelaxResult.read(folder)
-    maker = engine_by_name(request.engine).relax_maker(request.protocol)
-    maker.relax_kwargs["logfile"] = str(folder / LOG_FILE)
+    engine = engine_by_name(request.engine)
+    maker: Any
+    if request.protocol is None:
+        maker = engine.static_maker()
+    else:
+        maker = engine.relax_maker(request.protocol)
+        maker.relax_kwargs["logfile"] = str(folder / LOG_FILE)
     for structure in request.structures[len(result.relaxed) :]:
         # the engines know elements, not charges; the caller puts charges and labels back by site
         bare = structure.copy().remove_oxidation_states()

@@ -19,7 +19,7 @@ from lzc_flows.jobs.bvse import BVSEMaker
 from lzc_flows.jobs.order import OrderMaker
 from lzc_flows.jobs.relax import RelaxMaker
 
-RESULTS_VERSION = "2"
+RESULTS_VERSION = "3"
 """Raised when the same input would give other numbers: old results are then not taken for new ones."""
 
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from jobflow import Maker, job
 
 from lzc_flows.crystal.doping import Combination, HostFrame, doped_cell
+from lzc_flows.crystal.host import Host
 from lzc_flows.crystal.hostspec import HostSpec
-from lzc_flows.crystal.ordering import Arrangement, Ordering, order
+from lzc_flows.crystal.ordering import Arrangement, Decision, Ordering, order
 from lzc_flows.documents.base import Correction
-from lzc_flows.documents.order import DecidedBy, OrderDoc, ShortlistEntry
-from lzc_flows.documents.protocols import OrderProtocol, RelaxProtocol
+from lzc_flows.documents.order import OrderDoc, ShortlistEntry, TierResult
+from lzc_flows.documents.protocols import ENGINE_TIERS, OrderProtocol, RelaxProtocol, Tier
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.engines.relax_worker import RelaxRequest
 from lzc_flows.errors import CalculationError
 from lzc_flows.recovery.relax import is_sound, relax_shortly
 
 SAME_ENERGY_EV = 1e-3
-"""Relaxed energies of a cell closer than this are one energy: the forces are not converged any better."""
+"""Engine's energies of a cell closer than this are one energy: the forces are not converged any better."""
 
 
 @dataclass
@@ -32,9 +34,9 @@ class OrderMaker(Maker):
     name
         Name of the job.
     engine
-        Engine that relaxes the shortlist.
+        Engine that compares the shortlist.
     protocol
-        How many arrangements are relaxed, and how far.
+        Which tiers decide, how many arrangements the engine compares, and how far it relaxes them.
     """
 
     name: str = "order"
@@ -53,44 +55,69 @@ class OrderMaker(Maker):
             Not used; here for the signature that Makers share.
         """
         crystal = host.read()
-        ordering = order(crystal, combination, self.protocol.shortlist)
-        shortlist = list(ordering.shortlist)
-        energies: list[float | None] = [None] * len(shortlist)
-        corrections: list[Correction] = []
-        stamp = None
-        if len(shortlist) > 1:
-            stamp = engine_by_name(self.engine).stamp()
-            energies, corrections = self._relaxed_energies_ev(shortlist)
-        ranked = by_preference(shortlist, energies)
-        cell = doped_cell(HostFrame(crystal, combination.supercell), combination)
-        return OrderDoc(
-            structure=shortlist[ranked[0]].structure,
-            arrangements=str(cell.arrangements),
-            exhaustive=ordering.exhaustive,
-            charge_orbits=ordering.charge_orbits,
-            charge_ties=ordering.charge_ties,
-            shortlist=[_entry(shortlist[i], energies[i]) for i in ranked],
-            decided_by=_decided_by(ordering, stamp is not None),
-            margin_ev=_margin_ev([energies[i] for i in ranked]),
-            engine=stamp,
-            protocol=self.protocol,
-            corrections=corrections,
-        )
+        ordering = order(crystal, combination, self.protocol)
+        return order_document(crystal, ordering, compare(ordering, self.engine, self.protocol, Path.cwd()))
 
-    def _relaxed_energies_ev(self, shortlist: list[Arrangement]) -> tuple[list[float | None], list[Correction]]:
-        """Return the energies after short relaxations, None for a broken one, and what was mended."""
-        protocol = RelaxProtocol(
-            fmax_ev_per_angstrom=self.protocol.fmax_ev_per_angstrom, max_steps=self.protocol.max_steps
-        )
-        request = RelaxRequest([entry.structure for entry in shortlist], self.engine, protocol)
-        run = relax_shortly(request, Path.cwd())
-        energies = [
-            relaxed.energy_ev if is_sound(relaxed, entry.structure.volume) else None
-            for relaxed, entry in zip(run.attempts, shortlist, strict=True)
-        ]
-        if all(energy is None for energy in energies):
-            raise CalculationError("every relaxation of the shortlist broke")
-        return energies, run.corrections
+
+@dataclass(frozen=True)
+class Comparison:
+    """Arrangements in the order of preference.
+
+    Attributes
+    ----------
+    arrangements
+        The best first.
+    energies_ev
+        The engine's energies, None where it was not asked or the relaxation broke.
+    engine
+        Name of the engine, None if it was not asked.
+    """
+
+    arrangements: list[Arrangement]
+    energies_ev: list[float | None]
+    engine: str | None
+    protocol: OrderProtocol
+    corrections: list[Correction] = field(default_factory=list)
+
+
+def compare(ordering: Ordering, engine: str, protocol: OrderProtocol, folder: Path) -> Comparison:
+    """Return the arrangements as the protocol's tiers prefer them; the engine runs in `folder`.
+
+    Raises
+    ------
+    InputError
+        The engine is unknown or not installed.
+    CalculationError
+        Every arrangement broke.
+    """
+    shortlist = list(ordering.spread)
+    if protocol.engine_tier is None or len(shortlist) == 1:
+        ranked = list(ordering.ranked)
+        return Comparison(ranked, [None] * len(ranked), None, protocol)
+    engine_by_name(engine).stamp()
+    energies, corrections = _engine_energies_ev(shortlist, engine, protocol, folder)
+    best = by_preference(shortlist, energies)
+    return Comparison([shortlist[i] for i in best], [energies[i] for i in best], engine, protocol, corrections)
+
+
+def order_document(host: Host, ordering: Ordering, comparison: Comparison) -> OrderDoc:
+    """Return the document of what was chosen, why, and from what."""
+    tiers = _tiers(ordering, comparison)
+    combination = ordering.combination
+    return OrderDoc(
+        structure=comparison.arrangements[0].structure,
+        arrangements=str(doped_cell(HostFrame(host, combination.supercell), combination).arrangements),
+        exhaustive=ordering.exhaustive,
+        charge_ties=ordering.electrostatics.ground.orbits,
+        charge_states=ordering.charge_states,
+        tiers=tiers,
+        shortlist=[_entry(*pair) for pair in zip(comparison.arrangements, comparison.energies_ev, strict=True)],
+        decided_by=_decided_by(tiers),
+        margin_ev=_margin_ev(comparison.energies_ev),
+        engine=engine_by_name(comparison.engine).stamp() if comparison.engine else None,
+        protocol=comparison.protocol,
+        corrections=comparison.corrections,
+    )
 
 
 def by_preference(shortlist: list[Arrangement], energies_ev: list[float | None]) -> list[int]:
@@ -108,22 +135,79 @@ def by_preference(shortlist: list[Arrangement], energies_ev: list[float | None])
     return sorted(levels, key=lambda i: (levels[i], -shortlist[i].stabiliser, i))
 
 
+def _engine_energies_ev(
+    shortlist: list[Arrangement], engine: str, protocol: OrderProtocol, folder: Path
+) -> tuple[list[float | None], list[Correction]]:
+    """Return the engine's energies, None for a broken one, and what was mended."""
+    relaxation = None
+    if protocol.engine_tier == "relaxed-energy":
+        relaxation = RelaxProtocol(fmax_ev_per_angstrom=protocol.fmax_ev_per_angstrom, max_steps=protocol.max_steps)
+    run = relax_shortly(RelaxRequest([entry.structure for entry in shortlist], engine, relaxation), folder)
+    energies = [
+        relaxed.energy_ev if is_sound(relaxed, entry.structure.volume) else None
+        for relaxed, entry in zip(run.attempts, shortlist, strict=True)
+    ]
+    if all(energy is None for energy in energies):
+        raise CalculationError("every relaxation of the shortlist broke")
+    return energies, run.corrections
+
+
 def _entry(arrangement: Arrangement, energy_ev: float | None) -> ShortlistEntry:
     return ShortlistEntry(
         electrostatic_ev=arrangement.electrostatic_ev,
         instability_vu=arrangement.instability_vu,
         anions_at_dopant=arrangement.anions_at_dopant,
+        multiplicity=arrangement.multiplicity,
         stabiliser=arrangement.stabiliser,
-        relaxed_energy_ev=energy_ev,
+        engine_energy_ev=energy_ev,
     )
 
 
-def _decided_by(ordering: Ordering, relaxed: bool) -> DecidedBy:
-    if relaxed:
-        return "relaxed energy"
-    if ordering.shortlist[0].instability_vu is not None:
-        return "bond valence"
-    return "electrostatics" if ordering.charge_ties == 1 else "symmetry"
+def _tiers(ordering: Ordering, comparison: Comparison) -> list[TierResult]:
+    """Return what each tier of the protocol compared; symmetry chooses among what the tier before it left."""
+    protocol = comparison.protocol
+    electrostatics, bond_valence = ordering.electrostatics, ordering.bond_valence
+    rows = [_row("electrostatics", electrostatics, (ordering.orbits, bond_valence.compared))]
+    if "bond-valence" in protocol.tiers:
+        rows.append(_row("bond-valence", bond_valence, (bond_valence.compared, bond_valence.ground.orbits)))
+    ground = bond_valence.ground
+    compared, tied = ground.orbits, ground.most_symmetric
+    if comparison.engine is not None and protocol.engine_tier is not None:
+        energies = [energy for energy in comparison.energies_ev if energy is not None]
+        left = [energy for energy in energies if energy < min(energies) + SAME_ENERGY_EV]
+        above = [energy - min(energies) for energy in energies if energy not in left]
+        rows.append(
+            TierResult(
+                tier=protocol.engine_tier,
+                compared=str(len(comparison.energies_ev)),
+                tied=str(len(left)),
+                margin=min(above, default=None),
+                unit="eV",
+            )
+        )
+        stabilisers = [entry.stabiliser for entry in comparison.arrangements[: len(left)]]
+        compared, tied = len(left), stabilisers.count(stabilisers[0])
+    rows.append(TierResult(tier="symmetry", compared=str(compared), tied=str(tied)))
+    return rows
+
+
+def _row(tier: Literal["electrostatics", "bond-valence"], decision: Decision, orbits: tuple[int, int]) -> TierResult:
+    """Return a tier's row; `orbits` entered it and share the best value."""
+    sampling = decision.sampling
+    return TierResult(
+        tier=tier,
+        compared=str(orbits[0]),
+        tied=str(orbits[1]),
+        margin=decision.ground.gap,
+        unit="eV" if tier == "electrostatics" else "vu",
+        runs=sampling.runs if sampling else None,
+        runs_at_lowest=sampling.runs_at_lowest if sampling else None,
+    )
+
+
+def _decided_by(tiers: list[TierResult]) -> Tier:
+    asked = [row for row in tiers if row.tier in ENGINE_TIERS] or tiers
+    return next((row.tier for row in asked if row.tied == "1"), "symmetry")
 
 
 def _margin_ev(energies_ev: list[float | None]) -> float | None:

@@ -264,6 +264,7 @@ def _corrections(custodian: Custodian) -> list[Correction]:
 
 def _try_again(folder: Path, request: RelaxRequest, structure: Any, error: str) -> dict[str, Any]:
     """Append `structure` to the request, to be relaxed with the next optimizer."""
+    assert request.protocol is not None  # no handler asks for single points again
     optimizer = NEXT_OPTIMIZER[request.protocol.optimizer]
     request.protocol = request.protocol.model_copy(update={"optimizer": optimizer})
     request.structures.append(structure)

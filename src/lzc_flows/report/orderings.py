@@ -15,7 +15,7 @@ from lzc_flows.report.scene import SURFACE_COLORS
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lzc_flows.crystal.survey import Histogram
+    from lzc_flows.crystal.histogram import Histogram
 
 MOST_BARS = 160
 """Bins of the histogram are joined, a whole number to a bar, until there are no more bars than this."""
