@@ -1,0 +1,1 @@
+"""Trajectories: what molecular dynamics leaves, streamed to disk and read back."""
