@@ -24,18 +24,17 @@ from lzc_flows.engines.relax_worker import (
     RelaxResult,
 )
 from lzc_flows.errors import CalculationError
-from lzc_flows.recovery import relax as recovery
+from lzc_flows.recovery import worker as recovery
 from lzc_flows.recovery.relax import (
+    RELAX,
     STDERR_FILE,
-    CrashedHandler,
     ExplodedHandler,
-    FrozenHandler,
-    RelaxJob,
     UnconvergedHandler,
     is_sound,
     relax_shortly,
     relax_to_convergence,
 )
+from lzc_flows.recovery.worker import CrashedHandler, FrozenHandler, WorkerJob
 
 START = ideal_host().structure.copy().perturb(0.05, seed=1)
 PROTOCOL = RelaxProtocol(fmax_ev_per_angstrom=0.1, max_steps=300, optimizer="LBFGS")
@@ -97,7 +96,7 @@ def test_one_handler_a_case(tmp_path: Path, requested: int, attempts: list[Relax
     request(structures=requested).write(tmp_path)
     if attempts:
         RelaxResult(attempts).write(tmp_path)
-    job = RelaxJob()
+    job = WorkerJob(RELAX)
     handlers = [CrashedHandler(job), ExplodedHandler(), UnconvergedHandler(), FrozenHandler(job, 900.0)]
     # in whatever order custodian asks
     for ordered in (handlers, handlers[::-1]):
@@ -106,9 +105,9 @@ def test_one_handler_a_case(tmp_path: Path, requested: int, attempts: list[Relax
 
 
 @contextmanager
-def endless_job() -> Iterator[RelaxJob]:
+def endless_job() -> Iterator[WorkerJob]:
     """A job whose process does not end by itself."""
-    job = RelaxJob()
+    job = WorkerJob(RELAX)
     job.process = subprocess.Popen(["sleep", "600"])
     try:
         yield job
@@ -175,7 +174,7 @@ def test_a_real_explosion_is_seen(tmp_path: Path) -> None:
     # pressed to 40 % of its volume the cell springs open, past twice the start
     pressed = stretched(0.4)
     RelaxRequest([pressed.copy()], "nep", PROTOCOL.model_copy(update={"max_steps": 40})).write(tmp_path)
-    assert RelaxJob().run(os.fspath(tmp_path)).wait(timeout=120) == 0
+    assert WorkerJob(RELAX).run(os.fspath(tmp_path)).wait(timeout=120) == 0
     handlers = (ExplodedHandler(), UnconvergedHandler())
     assert [handler.check(os.fspath(tmp_path)) for handler in handlers] == [True, False]
     handlers[0].correct(os.fspath(tmp_path))

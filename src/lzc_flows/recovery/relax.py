@@ -1,19 +1,13 @@
-"""Relaxations under custodian: the job, its error handlers, and the run."""
+"""Relaxations under custodian: their error handlers, and the run."""
 
 from __future__ import annotations
 
 import math
-import os
-import subprocess
-import sys
-import time
-from abc import abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from custodian.custodian import Custodian, CustodianError, ErrorHandler, Job, MaxCorrectionsPerHandlerError
 
 from lzc_flows.documents.base import Correction
 from lzc_flows.engines.relax_worker import (
@@ -24,18 +18,9 @@ from lzc_flows.engines.relax_worker import (
     RelaxRequest,
     RelaxResult,
 )
-from lzc_flows.errors import CalculationError
+from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, run_worker
 
 STDERR_FILE = "relax.stderr"
-
-FROZEN_S = 900.0
-"""A worker without an optimizer step for so long is frozen, in s."""
-
-POLL_S = 0.2
-"""How often custodian looks whether the worker has ended, in s."""
-
-POLLS_A_CHECK = 50
-"""How many of these looks go by until it checks whether the worker is frozen."""
 
 NEXT_OPTIMIZER = {"FIRE": "LBFGS", "LBFGS": "BFGS", "BFGS": "FIRE"}
 
@@ -46,98 +31,7 @@ VOLUME_RATIO = (0.5, 2.0)
 """A relaxed volume outside this range, relative to the start, is a broken run."""
 
 
-class RelaxJob(Job):
-    """Runs the relax worker in a subprocess."""
-
-    def __init__(self) -> None:
-        self.process: subprocess.Popen | None = None
-        self.terminated = False
-
-    @property
-    def running(self) -> bool:
-        """Whether the worker has been started and has not ended."""
-        return self.process is not None and self.process.poll() is None
-
-    def setup(self, directory: str = "./") -> None:
-        """Nothing to prepare: the request is in the directory."""
-
-    def run(self, directory: str = "./") -> subprocess.Popen:
-        """Start the worker."""
-        self.terminated = False
-        # the optimizer's linear algebra is of 3×3 matrices: threads only cost there, on a busy node 5 times the run
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-        with open(Path(directory) / STDERR_FILE, "w") as stderr:
-            command = [sys.executable, "-m", "lzc_flows.engines.relax_worker", str(os.getpid())]
-            self.process = subprocess.Popen(command, cwd=directory, stdout=stderr, stderr=stderr, env=environment)
-        return self.process
-
-    def terminate(self, directory: str = "./") -> None:
-        """End the worker, whatever it does; a stopped process would not hear a SIGTERM."""
-        if self.process is not None and self.running:
-            self.terminated = True
-            self.process.kill()
-            self.process.wait()
-
-    def postprocess(self, directory: str = "./") -> None:
-        """Nothing to clean up."""
-
-
-class RelaxHandler(ErrorHandler):
-    """What the handlers share: each rules on a case that no other one has, at most twice."""
-
-    max_num_corrections = 2
-    raise_on_max = True
-
-    @abstractmethod
-    def error(self, folder: Path) -> str:
-        """Return in one line what is wrong with the run in `folder`."""
-
-
-class CrashedHandler(RelaxHandler):
-    """The worker ended by itself before its work was done: run it again; it keeps what was finished."""
-
-    def __init__(self, job: RelaxJob) -> None:
-        self.job = job
-
-    def check(self, directory: str = "./") -> bool:
-        """Return whether results are missing and no handler ended the worker."""
-        return _last_attempt(Path(directory)) is None and not self.job.terminated
-
-    def error(self, folder: Path) -> str:
-        """Return how the worker ended and the last line that it wrote."""
-        status = self.job.process.returncode if self.job.process else None
-        return f"worker crashed with exit status {status}: {_last_line(folder / STDERR_FILE)}"
-
-    def correct(self, directory: str = "./") -> dict[str, Any]:
-        """Leave everything as it is and run again."""
-        return {"errors": [self.error(Path(directory))], "actions": ["rerun"]}
-
-
-class FrozenHandler(RelaxHandler):
-    """The optimizer has not made a step for a long time: end the worker and run it again."""
-
-    is_monitor = True
-
-    def __init__(self, job: RelaxJob, timeout_s: float) -> None:
-        self.job = job
-        self.timeout_s = timeout_s
-
-    def check(self, directory: str = "./") -> bool:
-        """Return whether the worker runs but has changed none of its files within the timeout."""
-        files = [Path(directory) / name for name in (REQUEST_FILE, LOG_FILE, STDERR_FILE, RESULT_FILE)]
-        newest = max(file.stat().st_mtime for file in files if file.exists())
-        return self.job.running and time.time() - newest > self.timeout_s
-
-    def error(self, folder: Path) -> str:
-        """Return how long nothing happened."""
-        return f"no optimizer step for {self.timeout_s:g} s"
-
-    def correct(self, directory: str = "./") -> dict[str, Any]:
-        """Run again."""
-        return {"errors": [self.error(Path(directory))], "actions": ["rerun"]}
-
-
-class ExplodedHandler(RelaxHandler):
+class ExplodedHandler(WorkerHandler):
     """Energy not finite, atoms on top of each other or a runaway cell: start again with another optimizer."""
 
     def check(self, directory: str = "./") -> bool:
@@ -158,7 +52,7 @@ class ExplodedHandler(RelaxHandler):
         return _try_again(folder, request, request.structures[0], self.error(folder))
 
 
-class UnconvergedHandler(RelaxHandler):
+class UnconvergedHandler(WorkerHandler):
     """Forces above the limit when the steps ran out: go on from there with another optimizer."""
 
     def check(self, directory: str = "./") -> bool:
@@ -216,50 +110,18 @@ def is_sound(relaxed: Relaxed, start_volume: float) -> bool:
     return bool(distances.min() >= SHORTEST_DISTANCE_ANGSTROM)
 
 
-def _run(request: RelaxRequest, folder: Path, handlers: list[RelaxHandler]) -> RelaxRun:
-    """Run the worker with `handlers` and those of every run: what crashed, what froze."""
+def _run(request: RelaxRequest, folder: Path, handlers: list[WorkerHandler]) -> RelaxRun:
     for leftover in (RESULT_FILE, LOG_FILE):
         (folder / leftover).unlink(missing_ok=True)
     request.write(folder)
-    job = RelaxJob()
-    custodian = Custodian(
-        [CrashedHandler(job), *handlers, FrozenHandler(job, FROZEN_S)],
-        [job],
-        max_errors=6,
-        polling_time_step=POLL_S,
-        monitor_freq=POLLS_A_CHECK,
-        terminate_on_nonzero_returncode=False,
-        directory=os.fspath(folder),
-    )
-    try:
-        custodian.run()
-    except CustodianError as error:
-        corrections = _corrections(custodian)
-        cause = corrections[-1].errors[-1] if corrections else error.message
-        if isinstance(error, MaxCorrectionsPerHandlerError) and isinstance(error.handler, RelaxHandler):
-            cause = error.handler.error(folder)  # what no correction answered
-        raise CalculationError(f"relaxation failed after {len(corrections)} corrections: {cause}") from error
-    finally:
-        job.terminate()  # custodian leaves it running where it gives up on a frozen one
-    return RelaxRun(RelaxResult.read(folder).relaxed, _corrections(custodian))
+    corrections = run_worker(RELAX, folder, handlers)
+    return RelaxRun(RelaxResult.read(folder).relaxed, corrections)
 
 
 def _last_attempt(folder: Path) -> Relaxed | None:
     """Return the last relaxed structure; None while the worker has something left to do."""
     attempts = RelaxResult.read(folder).relaxed
     return attempts[-1] if len(attempts) == len(RelaxRequest.read(folder).structures) else None
-
-
-def _corrections(custodian: Custodian) -> list[Correction]:
-    return [
-        Correction(
-            handler=type(entry["handler"]).__name__,
-            errors=[str(error) for error in entry["errors"]],
-            actions=[str(action) for action in entry["actions"] or []],
-        )
-        for job in custodian.run_log
-        for entry in job["corrections"]
-    ]
 
 
 def _try_again(folder: Path, request: RelaxRequest, structure: Any, error: str) -> dict[str, Any]:
@@ -272,6 +134,12 @@ def _try_again(folder: Path, request: RelaxRequest, structure: Any, error: str) 
     return {"errors": [error], "actions": [f"optimizer {optimizer}"]}
 
 
-def _last_line(path: Path) -> str:
-    lines = path.read_text(errors="replace").strip().splitlines() if path.exists() else []
-    return lines[-1] if lines else "no message"
+RELAX = WorkerKind(
+    what="relaxation",
+    module="lzc_flows.engines.relax_worker",
+    stderr=STDERR_FILE,
+    news=(REQUEST_FILE, LOG_FILE, RESULT_FILE),
+    step="optimizer step",
+    is_done=lambda folder: _last_attempt(folder) is not None,
+)
+"""The worker of relaxations."""
