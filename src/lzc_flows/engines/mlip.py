@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from lzc_flows.documents.base import EngineStamp
 from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.dynamics.forces import ForceField
 from lzc_flows.engines.base import Engine
+from lzc_flows.engines.forcefield import ChgnetForceField, NepForceField
 from lzc_flows.engines.models import model
 from lzc_flows.errors import InputError
 
 if TYPE_CHECKING:
-    from atomate2.forcefields.jobs import ForceFieldRelaxMaker
+    from atomate2.forcefields.jobs import ForceFieldRelaxMaker, ForceFieldStaticMaker
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class ChgnetEngine:
     def relax_maker(self, protocol: RelaxProtocol) -> ForceFieldRelaxMaker:
         """Return atomate2's Maker with CHGNet on the CPU or, where there is one, the GPU."""
         return _relax_maker("CHGNet", {}, protocol)
+
+    def force_field(self, species: Sequence[str]) -> ForceField:
+        """Return CHGNet's own prediction."""
+        self.stamp()  # says what is not installed
+        return ChgnetForceField(species)
+
+    def static_maker(self) -> ForceFieldStaticMaker:
+        """Return atomate2's Maker of single points."""
+        return _static_maker("CHGNet", {})
 
 
 @dataclass(frozen=True)
@@ -49,8 +61,20 @@ class NepEngine:
         """Return atomate2's Maker with calorine's CPU calculator."""
         return _relax_maker("NEP", {"model_filename": str(model("nep89").path)}, protocol)
 
+    def force_field(self, species: Sequence[str]) -> ForceField:
+        """Return calorine's binding of nep_cpu."""
+        self.stamp()  # says what is not installed
+        return NepForceField(model("nep89").path, species)
+
+    def static_maker(self) -> ForceFieldStaticMaker:
+        """Return atomate2's Maker of single points."""
+        return _static_maker("NEP", {"model_filename": str(model("nep89").path)})
+
 
 ENGINES: dict[str, Engine] = {engine.name: engine for engine in (ChgnetEngine(), NepEngine())}
+
+
+_RUN_KWARGS = {"final_atoms_object_file": None, "use_emmet_models": True}
 
 
 def engine_by_name(name: str) -> Engine:
@@ -76,9 +100,13 @@ def _relax_maker(force_field: str, calculator: dict[str, Any], protocol: RelaxPr
         relax_cell=protocol.relax_cell,
         steps=protocol.max_steps,
         optimizer_kwargs={"optimizer": protocol.optimizer},
-        relax_kwargs={
-            "fmax": protocol.fmax_ev_per_angstrom,
-            "final_atoms_object_file": None,
-            "use_emmet_models": True,
-        },
+        relax_kwargs={"fmax": protocol.fmax_ev_per_angstrom, **_RUN_KWARGS},
+    )
+
+
+def _static_maker(force_field: str, calculator: dict[str, Any]) -> ForceFieldStaticMaker:
+    from atomate2.forcefields.jobs import ForceFieldStaticMaker
+
+    return ForceFieldStaticMaker(
+        force_field_name=force_field, calculator_kwargs=calculator, relax_kwargs=dict(_RUN_KWARGS)
     )

@@ -1,0 +1,1 @@
+"""Molecular dynamics on arrays: integrators, thermostats, temperature schedules."""
