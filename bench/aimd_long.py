@@ -20,7 +20,7 @@ ENGINE = "nep"
 
 
 def request(temperature_k: int) -> AimdRequest:
-    """The seed of a run is its temperature."""
+    """Return what to run; its seed is the temperature."""
     return AimdRequest(aimd_host().structure, ENGINE, named_protocol("lzc-long", temperature_k), seed=temperature_k)
 
 

@@ -34,8 +34,8 @@ class TierResult(Document):
     tied: str = Field(description="How many of them share the best value.")
     margin: float | None = Field(
         default=None,
-        description="Distance of the next value from the best one, in eV a cell or in valence units (`unit`); None where all "
-        "tie, and for symmetry.",
+        description="Distance of the next value from the best one, in eV a cell or in valence units (`unit`); None "
+        "where all tie, and for symmetry.",
     )
     unit: Literal["eV", "vu"] | None = Field(default=None, description="Unit of the margin.")
     runs: int | None = Field(
