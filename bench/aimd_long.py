@@ -27,7 +27,7 @@ def request(temperature_k: int) -> AimdRequest:
 def run(folder: Path, workers: int) -> None:
     def one(temperature_k: int) -> None:
         found = run_dynamics(request(temperature_k), folder / f"{temperature_k}K")
-        print(f"{temperature_k} K: {found.outcome}, {len(found.corrections)} corrections", flush=True)
+        print(f"{temperature_k} K: {found.outcome}, {len(found.history.corrections)} corrections", flush=True)
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(one, TEMPERATURES_K))
