@@ -14,6 +14,9 @@ from lzc_flows.errors import InputError
 
 _PREFIX = "LZC_"
 
+WALLTIME_MARGIN_S = 120.0
+"""What a run needs to write its last checkpoint and a job to store it, in s."""
+
 
 class Settings(BaseSettings):
     """What differs between machines and never between results."""
@@ -35,6 +38,19 @@ class Settings(BaseSettings):
         validate_default=True,
         description="Folder of downloaded interatomic potentials.",
     )
+
+    walltime_end_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Time since the epoch, in s, at which the batch system ends this process: long runs stop in order "
+        "before it and go on in the next launch. SLURM's own `SLURM_JOB_END_TIME` is taken where it is not set.",
+    )
+
+    @property
+    def stop_at_s(self) -> float | None:
+        """Time since the epoch, in s, at which a long run should stop; None for no such time."""
+        ends = self.walltime_end_s or float(os.environ.get("SLURM_JOB_END_TIME", "inf"))
+        return None if ends == float("inf") else ends - WALLTIME_MARGIN_S
 
     @field_validator("campaigns_dir", "models_dir")
     @classmethod

@@ -32,7 +32,9 @@ def planned(key: str = KEY, **changes: Any) -> dict[str, Any]:
     nothing = dict.fromkeys(("cation", "cation_element", "cation_site", "anion", "anion_element", "anion_site"))
     counts = {"cation_count": 0, "anion_count": 0, "extra_mobile": 0, "arrangements": "1"}
     names = {"host": "lzc", "cation_axis": "pristine", "column": "undoped", "formula": "Li6Zr3Cl18"}
-    plan = {"key": key, "campaigns": ["tiny"], "supercell": (1, 1, 1), **nothing, **counts, **names, **changes}
+    stages = {"order": f"order_{key}", "relax": f"relax_{key}", "bvse": key}
+    fixed = {"key": key, "stage_keys": stages, "campaigns": ["tiny"], "supercell": (1, 1, 1)}
+    plan = {**fixed, **nothing, **counts, **names, **changes}
     return PlannedCandidate(**plan).model_dump(mode="json")
 
 
@@ -107,11 +109,11 @@ def test_the_summary_takes_its_numbers_from_the_jobs_documents(
 ) -> None:
     campaign = Campaign(parse_campaign(tiny(), where="c.yaml", folder=tmp_path))
     undoped = campaign.candidates[0]
-    plan.collection(PLAN).insert_one(planned(undoped.key))
+    plan.collection(PLAN).insert_one(planned(undoped.key, stage_keys=undoped.stage_keys))
     (order,) = campaign.first_jobs([undoped])
     protocol = BvseProtocol(resolution_angstrom=0.8, cutoff_angstrom=6.0)
     second: Job = BVSEMaker(protocol=protocol).make(order.output.structure)
-    second.update_metadata({"key": undoped.key, "stage": "bvse"})
+    second.update_metadata({"key": undoped.stage_keys["bvse"], "stage": "bvse"})
     run_locally([order, second], store=plan.job_store(), root_dir=tmp_path, log=False, raise_immediately=True)
     build_candidates(plan)
     summary = next(entry for entry in candidates(plan, "tiny") if entry["key"] == undoped.key)

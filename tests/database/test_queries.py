@@ -6,13 +6,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lzc_flows.database.queries import campaign_document, candidates, parse_where, planned_keys, ranking_table
+from lzc_flows.database.queries import (
+    campaign_document,
+    candidates,
+    parse_where,
+    planned_candidates,
+    planned_keys,
+    planned_stages,
+    ranking_table,
+)
 from lzc_flows.database.stores import CAMPAIGNS, CANDIDATES, PLAN, Database
 from lzc_flows.documents.candidate import CandidateDoc
 from lzc_flows.errors import InputError
 
 UNDOPED: dict[str, Any] = {
     "key": "undoped",
+    "stage_keys": {"order": "undoped-order", "relax": "undoped-relax"},
     "campaigns": ["2026", "other"],
     "host": "lzc",
     "cation": None,
@@ -42,7 +51,18 @@ def doped(key: str, ion: str, site: str, **numbers: Any) -> dict[str, Any]:
     names = {"cation": ion, "cation_element": element, "cation_site": site, "cation_count": 1, "cation_axis": ion}
     anion = {"anion": "F-", "anion_element": "F", "anion_site": "6i", "anion_count": 1, "column": f"{site} ×1"}
     nothing = dict.fromkeys(("barrier_1d", "barrier_2d", "barrier_3d", "order_exhaustive"))
-    return {**UNDOPED, "key": key, "campaigns": ["2026"], "arrangements": "162", **names, **anion, **nothing, **numbers}
+    stages = {"stage_keys": {"order": f"{key}-order", "relax": f"{key}-relax"}}
+    return {
+        **UNDOPED,
+        **stages,
+        "key": key,
+        "campaigns": ["2026"],
+        "arrangements": "162",
+        **names,
+        **anion,
+        **nothing,
+        **numbers,
+    }
 
 
 SUMMARIES = [
@@ -57,7 +77,8 @@ SUMMARIES = [
 def filled(database: Database) -> Database:
     documents = [CandidateDoc(**summary).model_dump(mode="json") for summary in SUMMARIES]
     database.collection(CANDIDATES).insert_many(documents)
-    database.collection(PLAN).insert_many([{"key": d["key"], "campaigns": d["campaigns"]} for d in documents])
+    names = ("key", "stage_keys", "campaigns")
+    database.collection(PLAN).insert_many([{name: document[name] for name in names} for document in documents])
     database.collection(CAMPAIGNS).insert_many([{"name": name, "spec": {}} for name in ("other", "2026")])
     return database
 
@@ -104,8 +125,11 @@ def test_filters(filled: Database, where: str, found: str) -> None:
 def test_filters_stay_within_the_campaign(filled: Database) -> None:
     assert [entry["key"] for entry in candidates(filled, "other")] == ["undoped"]
     assert candidates(filled, "other", "cation=Ti") == []
-    assert planned_keys(filled, "other") == {"undoped"}
-    assert planned_keys(filled, "none") == set()
+    assert planned_keys(filled, "other") == {"undoped-order", "undoped-relax"}
+    assert (planned_candidates(filled, "other"), planned_candidates(filled, "2026")) == (1, 4)
+    assert planned_stages(filled, "2026") == ("order", "relax")
+    assert (planned_keys(filled, "none"), planned_candidates(filled, "none")) == (set(), 0)
+    assert planned_stages(filled, "none") == ()
 
 
 @pytest.mark.parametrize(
@@ -115,7 +139,7 @@ def test_filters_stay_within_the_campaign(filled: Database) -> None:
         ("cation=", "condition 'cation=': FIELD OPERATOR VALUE"),
         ("=Ti", "condition '=Ti': FIELD OPERATOR VALUE"),
         ("cation=Ti, barrier_3d<0,6", "condition '6': FIELD OPERATOR VALUE"),
-        ("kation=Ti", "unknown field 'kation'; allowed are key, campaigns, "),
+        ("kation=Ti", "unknown field 'kation'; allowed are key, stage_keys, campaigns, "),
         ("$where=1", r"condition '\$where=1': FIELD OPERATOR VALUE"),
         ("barrier_3d<low", "condition 'barrier_3d<low': a number is allowed, or = none"),
         ("barrier_3d<none", "condition 'barrier_3d<none': a number is allowed, or = none"),

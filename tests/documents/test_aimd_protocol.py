@@ -80,8 +80,8 @@ def segment(**changes: Any) -> str:
 
 REFUSED = {
     "segments: []": "segments: at least one segment is allowed (given: [])",
-    "": "a mapping is allowed",
-    "[1]": "a mapping is allowed",
+    "": "a mapping with segments is allowed",
+    "[1]": "a mapping with segments is allowed",
     "segments: [": "not YAML (",
     f"segments: [{segment(time_step_fs=0)}]": "segments.0.time_step_fs: Input should be greater than 0 (given: 0)",
     f"segments: [{segment(time_step_fs='.nan')}]": "segments.0.time_step_fs: Input should be ",

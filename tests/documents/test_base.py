@@ -27,7 +27,10 @@ STAMP = EngineStamp(name="nep", version="calorine 4.1, nep89 sha256 75168ece02e8
 ENTRY = ShortlistEntry(electrostatic_ev=-12.5, instability_vu=None, anions_at_dopant=3, multiplicity=8, stabiliser=6)
 TIER = TierResult(tier="electrostatics", compared=str(10**30), tied="2", margin=0.1, unit="eV")
 
-UNITS = re.compile(r"in eV\b|eV/Å|eV per atom|eV a cell|in Å|in f?s\b|in K\b|in GPa|in ps|in \$/kg|in valence units")
+UNITS = re.compile(
+    r"in eV\b|eV/Å|eV per atom|eV a cell|in Å|in f?s\b|in K\b|in GPa|in ps|in \$/kg|in valence units"
+    r"|in cm²/s|in cm⁻³|in mS/cm|in 1/eV|in elementary charges|dimensionless"
+)
 DIMENSIONLESS = {"volume_change"}
 
 

@@ -21,7 +21,9 @@ Content = dict[str, Any]
 
 @pytest.fixture
 def content(tiny: Callable[[], Content]) -> Content:
-    return tiny()
+    content = tiny()
+    content["stages"]["aimd"] = {"top": 1}
+    return content
 
 
 def campaign(content: Content) -> Campaign:
@@ -90,6 +92,8 @@ def set_in(content: Content, path: str, value: Any) -> None:
         ("stages.bvse.protocol.resolution_angstrom", 0.4),
         ("stages.bvse.protocol.cutoff_angstrom", 9.0),
         ("stages.bvse.protocol.convention", "bvlain"),
+        ("stages.aimd.seed", 7),
+        ("stages.aimd.protocol", {"segments": [{"ensemble": "nvt", "temperature": 900, "ps": 2, "time_step_fs": 2}]}),
         ("grid.supercell", [1, 1, 2]),
         ("host", "lzc-aimd"),
     ],
@@ -130,6 +134,8 @@ def test_another_combination_has_another_key_and_the_undoped_host_keeps_its_own(
         # the values that they have by default, spelt out
         ("stages.relax.protocol.relax_cell", True),
         ("stages.bvse.protocol.convention", "softbv"),
+        ("stages.aimd.top", 5),
+        ("stages.aimd.protocol", "lzc-short"),
         ("host", {"name": "lzc", "mobile": "Li+"}),
     ],
 )
@@ -167,10 +173,11 @@ def test_an_engine_that_is_not_installed_is_named(
 def test_jobs_carry_key_and_stage_and_refuse_missing_references(content: Content) -> None:
     mine = campaign(content)
     first = list(mine.first_jobs(mine.candidates))
-    key = mine.candidates[0].key
-    jobs = [first[0], *(mine.next_job(key, stage, "0-1-2") for stage in STAGES[1:])]
+    candidate = mine.candidates[0]
+    jobs = [first[0], *(mine.next_job(candidate, stage, "0-1-2") for stage in STAGES[1:])]
     assert len(first) == len(mine.candidates)
     for job, stage in zip(jobs, STAGES, strict=True):
+        key = candidate.stage_keys[stage]
         assert job.metadata["key"] == key
         assert job.metadata["stage"] == stage
         assert job.metadata["campaign"] == "tiny"
@@ -178,5 +185,27 @@ def test_jobs_carry_key_and_stage_and_refuse_missing_references(content: Content
         assert job.config.on_missing_references == OnMissing.ERROR
     for job in jobs[1:]:
         assert [reference.uuid for reference in job.input_references] == ["0-1-2"]
-    with pytest.raises(ValueError, match="'aimd'"):
-        mine.next_job(key, "aimd", "0-1-2")
+    with pytest.raises(ValueError, match="'cineb'"):
+        mine.next_job(candidate, "cineb", "0-1-2")
+
+
+def test_a_stages_key_changes_with_what_its_result_follows_from_only(content: Content) -> None:
+    before = campaign(content).candidates[1].stage_keys
+    set_in(content, "stages.bvse.protocol.resolution_angstrom", 0.4)
+    after = campaign(content).candidates[1].stage_keys
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == {"bvse"}
+    set_in(content, "stages.aimd.seed", 2)
+    assert {stage for stage in STAGES if after[stage] != campaign(content).candidates[1].stage_keys[stage]} == {"aimd"}
+    set_in(content, "stages.relax.protocol.max_steps", 201)
+    last = campaign(content).candidates[1].stage_keys
+    assert {stage for stage in STAGES if after[stage] != last[stage]} == {"relax", "bvse", "aimd"}
+    assert len(set(last.values())) == len(STAGES)
+
+
+def test_a_stage_more_leaves_the_results_of_the_others(content: Content) -> None:
+    with_aimd = campaign(content)
+    del content["stages"]["aimd"]
+    without = campaign(content)
+    for one, other in zip(with_aimd.candidates, without.candidates, strict=True):
+        assert one.key != other.key
+        assert {**other.stage_keys, "aimd": one.stage_keys["aimd"]} == one.stage_keys

@@ -16,7 +16,10 @@ from lzc_flows.flows.spec import STAGES, CampaignSpec, load_campaign, parse_camp
 
 # every key that a campaign file may have, with a value
 WHOLE: dict[str, Any] = CampaignSpec(
-    name="whole", host=HostSpec(name="lzc"), grid={"supercell": [2, 2, 1], "cations": ["Ti3+"]}
+    name="whole",
+    host=HostSpec(name="lzc"),
+    grid={"supercell": [2, 2, 1], "cations": ["Ti3+"]},
+    stages={"aimd": {"top": 3}},
 ).model_dump(mode="json")
 FREE = {("ranking", "performance"), ("host", "labels"), ("host", "oxidation_states"), ("host", "vacant")}
 """Mappings whose keys the user chooses."""

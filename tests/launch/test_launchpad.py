@@ -65,7 +65,7 @@ def test_what_is_queued_while_one_opens_is_not_cleared(database: Database, campa
 
 def test_states_are_those_of_the_asked_candidates(database: Database, campaign: Campaign, launchpad: LaunchPad) -> None:
     submit(campaign, database, launchpad)
-    keys = [candidate.key for candidate in campaign.candidates]
+    keys = [candidate.stage_keys["order"] for candidate in campaign.candidates]
     (state,) = stage_states(launchpad, {keys[1]})
     assert (state.key, state.stage, state.state) == (keys[1], "order", "READY")
     assert len(list(stage_states(launchpad, set(keys)))) == 2

@@ -60,7 +60,7 @@ def test_a_terminal_shows_bars_and_the_optimizers_last_step(
     shown: str | None,
 ) -> None:
     submit(campaign, database, launchpad)
-    queue_job(launchpad, campaign.next_job(campaign.candidates[1].key, "relax", "0-1-2"))
+    queue_job(launchpad, campaign.next_job(campaign.candidates[1], "relax", "0-1-2"))
     launchpad.checkout_fw(FWorker(), str(tmp_path), fw_id=3)
     if log is not None:
         (tmp_path / LOG_FILE).write_text(log)

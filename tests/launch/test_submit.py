@@ -23,12 +23,12 @@ CampaignOf = Callable[[dict[str, Any]], Campaign]
 
 
 def fireworks_by_stage(launchpad: LaunchPad, campaign: Campaign) -> Counter[tuple[str, str]]:
-    keys = {candidate.key for candidate in campaign.candidates}
+    keys = {key for candidate in campaign.candidates for key in candidate.stage_keys.values()}
     return Counter((state.key, state.stage) for state in stage_states(launchpad, keys))
 
 
 def once_each(campaign: Campaign) -> dict[tuple[str, str], int]:
-    return {(candidate.key, "order"): 1 for candidate in campaign.candidates}
+    return {(candidate.stage_keys["order"], "order"): 1 for candidate in campaign.candidates}
 
 
 def test_the_first_submit_queues_every_candidate_and_the_second_none(
@@ -129,7 +129,7 @@ def test_a_dropped_cation_leaves_the_campaign_but_not_the_database(
     content["grid"]["anions"] = []
     assert submit(campaign_of(content), database, launchpad).queued == 0
     undoped, doped = (candidate.key for candidate in campaign.candidates)
-    assert planned_keys(database, "tiny") == {undoped}
+    assert planned_keys(database, "tiny") == set(campaign.candidates[0].stage_keys.values())
     assert list(ranking_table(database, "tiny")["key"]) == [undoped]
     assert set(ranking_table(database, "other")["key"]) == {undoped, doped}
     assert submit(campaign, database, launchpad).queued == 0

@@ -26,6 +26,7 @@ _SUMMARY_FIELDS = {
         "volume_change": "volume_change",
     },
     "bvse": {name: name for name in Barriers.model_fields},
+    "aimd": {},
 }
 """For each stage, from the summary's field to the document's; a later stage adds a row here."""
 
@@ -45,19 +46,20 @@ class CandidateBuilder(Builder):
 
     def get_items(self) -> Iterator[dict[str, Any]]:
         """Yield plan and newest task documents of each candidate that needs building."""
-        newest: dict[str, dict[str, dict]] = {}
-        fields = ["uuid", "index", "completed_at", "metadata.key", "metadata.stage"]
-        for task in self.tasks.query({"metadata.key": {"$exists": True}}, properties=fields):
-            stages = newest.setdefault(task["metadata"]["key"], {})
-            stage = task["metadata"]["stage"]
-            if stage not in stages or _age(stages[stage]) < _age(task):
-                stages[stage] = task
+        newest: dict[str, dict[str, Any]] = {}
+        fields = ["uuid", "index", "completed_at", "metadata.key"]
+        # a run that was replaced by its continuation left a document without output
+        finished = {"metadata.key": {"$exists": True}, "output": {"$ne": None}}
+        for task in self.tasks.query(finished, properties=fields):
+            key = task["metadata"]["key"]
+            if key not in newest or _age(newest[key]) < _age(task):
+                newest[key] = task
         built = {
             summary["key"]: summary["built_from"]
             for summary in self.candidates.query({}, properties=["key", "built_from"])
         }
         for plan in self.plan.query({}):
-            tasks = newest.get(plan["key"], {})
+            tasks = {stage: newest[key] for stage, key in plan["stage_keys"].items() if key in newest}
             origin = _origin(plan, tasks)
             if built.get(plan["key"]) != origin:
                 yield {"plan": plan, "tasks": tasks, "origin": origin}
@@ -78,6 +80,8 @@ class CandidateBuilder(Builder):
                 summary["anions_at_dopant"] = output["shortlist"][0]["anions_at_dopant"]
             if stage == "relax":
                 summary["relax_corrections"] = len(output["corrections"])
+            if stage == "aimd":
+                summary |= _transport(output)
         document = CandidateDoc(**plan, **summary, cost_usd_per_kg=_cost(plan["formula"]), built_from=item["origin"])
         return document.model_dump(mode="json")
 
@@ -101,6 +105,24 @@ def build_candidates(database: Database) -> None:
     finally:
         for store in (*builder.sources, *builder.targets):
             store.close()
+
+
+def _transport(output: dict[str, Any]) -> dict[str, Any]:
+    """Return what molecular dynamics says; a diffusivity only of a framework that stayed what it is."""
+    stability, diffusion = output["stability"], output["diffusion"]
+    found: dict[str, Any] = {
+        "stability": stability["label"],
+        "aimd_temperature_k": output["protocol"]["segments"][-1]["temperature"],
+    }
+    if stability["intact"] and diffusion is not None:
+        low, high = diffusion["sigma_interval"]
+        found |= {
+            "diffusivity_cm2_s": diffusion["D_cm2_s"],
+            "sigma_mS_cm": diffusion["sigma_mS_cm"],
+            "sigma_low_mS_cm": low,
+            "sigma_high_mS_cm": high,
+        }
+    return found
 
 
 def _age(task: dict[str, Any]) -> tuple[str, int]:

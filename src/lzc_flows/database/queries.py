@@ -86,8 +86,20 @@ def campaign_document(database: Database, name: str) -> dict[str, Any]:
 
 
 def planned_keys(database: Database, campaign: str) -> set[str]:
-    """Return the keys of a campaign's candidates."""
-    return {plan["key"] for plan in database.collection(PLAN).find({"campaigns": campaign}, {"key": True})}
+    """Return the keys of all results that a campaign wants: one a candidate and stage."""
+    plans = database.collection(PLAN).find({"campaigns": campaign}, {"stage_keys": True})
+    return {key for plan in plans for key in plan["stage_keys"].values()}
+
+
+def planned_candidates(database: Database, campaign: str) -> int:
+    """Return the number of a campaign's candidates."""
+    return database.collection(PLAN).count_documents({"campaigns": campaign})
+
+
+def planned_stages(database: Database, campaign: str) -> tuple[str, ...]:
+    """Return the stages of a submitted campaign, in their order."""
+    plan = database.collection(PLAN).find_one({"campaigns": campaign}, {"stage_keys": True})
+    return tuple(plan["stage_keys"]) if plan else ()
 
 
 def candidates(database: Database, campaign: str, where: str = "") -> list[dict[str, Any]]:

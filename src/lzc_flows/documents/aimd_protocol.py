@@ -195,7 +195,7 @@ def load_protocol(name_or_path: str | Path, temperature_k: float | None = None) 
         return named_protocol(name, temperature_k)
     if temperature_k is not None:
         raise InputError(f"protocol {path}: its segments have their temperatures; no other is allowed")
-    content = read_mapping(path, "protocol")
+    content = read_mapping(path, "protocol", "segments")
     try:
         return AimdProtocol.model_validate(content)
     except ValidationError as error:

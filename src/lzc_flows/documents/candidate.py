@@ -11,6 +11,7 @@ class PlannedCandidate(Document):
     """What a campaign wants of a candidate, written when it is submitted."""
 
     key: str = Field(description="Readable words and a checksum of all that changes the results.")
+    stage_keys: dict[str, str] = Field(description="Key of each stage's result.")
     campaigns: list[str] = Field(description="Campaigns that hold the candidate.")
     host: str = Field(description="Name of the host crystal.")
     cation: str | None = Field(description="Doping cation with its charge, such as Ti3+; None without.")
@@ -58,6 +59,14 @@ class CandidateDoc(PlannedCandidate):
     barrier_b: float | None = Field(default=None, description="BVSE barrier along b, in eV.")
     barrier_c: float | None = Field(default=None, description="BVSE barrier along c, in eV.")
     barrier_ab: float | None = Field(default=None, description="BVSE barrier along both a and b, in eV.")
+    stability: str | None = Field(default=None, description="What became of the framework in molecular dynamics.")
+    aimd_temperature_k: float | None = Field(default=None, description="Its temperature, in K.")
+    diffusivity_cm2_s: float | None = Field(
+        default=None, description="Tracer diffusivity at that temperature, in cm²/s; None if the framework changed."
+    )
+    sigma_mS_cm: float | None = Field(default=None, description="Conductivity at that temperature, in mS/cm.")
+    sigma_low_mS_cm: float | None = Field(default=None, description="Lower end of its 68 % interval, in mS/cm.")
+    sigma_high_mS_cm: float | None = Field(default=None, description="Upper end of its 68 % interval, in mS/cm.")
     engines: dict[str, str] = Field(default_factory=dict, description="Engine and version by stage.")
     stages: dict[str, StageRecord] = Field(default_factory=dict, description="Finished stages.")
     built_from: list[str] = Field(default_factory=list, description="What the summary was built from.")

@@ -24,8 +24,8 @@ class StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_mapping(path: Path, what: str) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds; `what` is what error lines call the file.
+def read_mapping(path: Path, what: str, keys: str) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds; error lines call the file `what`, and say that it has `keys`.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def read_mapping(path: Path, what: str) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{what} {path}: not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(content, dict):
-        raise InputError(f"{what} {path}: a mapping is allowed")
+        raise InputError(f"{what} {path}: a mapping with {keys} is allowed")
     return content
 
 
@@ -67,5 +67,11 @@ def first_error(error: ValidationError, model: type[BaseModel]) -> str:
 def _allowed_keys(location: tuple[int | str, ...], model: Any) -> list[str]:
     for part in location[:-1]:
         # a number is a place in a list, whose items' model stands in its brackets
-        model = get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation
+        model = _model(get_args(model)[0] if isinstance(part, int) else model.model_fields[part].annotation)
     return list(model.model_fields)
+
+
+def _model(annotation: Any) -> Any:
+    """Return the model of a field that may be left out, such as ``AimdStage | None``."""
+    models = [part for part in get_args(annotation) if isinstance(part, type) and issubclass(part, BaseModel)]
+    return models[0] if models and type(None) in get_args(annotation) else annotation

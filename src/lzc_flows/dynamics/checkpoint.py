@@ -43,6 +43,11 @@ class RunIdentity:
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return cls(digest.hexdigest(), protocol.model_dump_json(), f"{engine.name}, {engine.version}", seed)
 
+    @property
+    def checksum(self) -> str:
+        """Eight characters that differ for another run."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:8]
+
 
 def write_checkpoint(path: Path, state: State, identity: RunIdentity) -> None:
     """Write a state, whole or not at all."""
@@ -54,6 +59,16 @@ def write_checkpoint(path: Path, state: State, identity: RunIdentity) -> None:
     stream = io.BytesIO()
     np.savez(stream, header=np.array(json.dumps(header)), **arrays)
     write_atomically(path, stream.getvalue())
+
+
+def steps_done(path: Path) -> int:
+    """Return the whole steps of the protocol's own time step that a checkpoint has done; 0 without one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return 0
+    return int(header["step"]) >> int(header["halvings"])
 
 
 def read_checkpoint(path: Path, system: System, identity: RunIdentity) -> State:

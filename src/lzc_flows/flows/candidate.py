@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from jobflow import Job, OnMissing, OutputReference
 
@@ -14,7 +15,8 @@ from lzc_flows import __version__
 from lzc_flows.crystal.doping import DopedCell, expand_grid
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.errors import InputError
-from lzc_flows.flows.spec import STAGES, CampaignSpec
+from lzc_flows.flows.spec import FOLLOWS, CampaignSpec
+from lzc_flows.jobs.aimd import AimdMaker
 from lzc_flows.jobs.bvse import BVSEMaker
 from lzc_flows.jobs.order import OrderMaker
 from lzc_flows.jobs.relax import RelaxMaker
@@ -28,6 +30,8 @@ class Candidate:
     """One ordered structure of a combination under one protocol."""
 
     key: str
+    stage_keys: dict[str, str]
+    """Key of each stage's result: the same one is never computed twice, whichever candidates share it."""
     cell: DopedCell
 
 
@@ -64,13 +68,23 @@ class Campaign:
             An engine is not installed: its version is part of the key.
         """
         cells = self.cells
-        common = {
-            "results": RESULTS_VERSION,
-            "host": self.spec.host.fingerprint(),
-            "stages": self.spec.stages.model_dump(mode="json"),
-            "engines": [engine_by_name(name).stamp().version for name in self.spec.engines],
-        }
-        return [Candidate(_key(cell, common), cell) for cell in cells]
+        common = {"results": RESULTS_VERSION, "host": self.spec.host.fingerprint(), "rank": 0}
+        chains = {stage: {**common, "stages": self._chain(stage)} for stage in self.spec.stages.names}
+        candidates = []
+        for cell in cells:
+            keys = {stage: _key(cell, chain) for stage, chain in chains.items()}
+            candidates.append(Candidate(_key(cell, {**common, "stages": keys}), keys, cell))
+        return candidates
+
+    def _chain(self, stage: str | None) -> list[dict[str, Any]]:
+        """Return all settings that a stage's result follows from: those of the stages before it, and its own."""
+        if stage is None:
+            return []
+        settings = getattr(self.spec.stages, stage)
+        content = settings.model_dump(mode="json", exclude={"top"})  # the gate changes no result
+        if "engine" in content:
+            content["engine_version"] = engine_by_name(content["engine"]).stamp().version
+        return [*self._chain(FOLLOWS[stage]), {stage: content}]
 
     def first_jobs(self, candidates: list[Candidate]) -> Iterator[Job]:
         """Yield the order job of each candidate."""
@@ -78,29 +92,33 @@ class Campaign:
         maker = OrderMaker(engine=stage.engine, protocol=stage.protocol)
         for candidate in candidates:
             job = maker.make(self.spec.host, candidate.cell.combination)
-            yield self._labelled(job, candidate.key, STAGES[0])
+            yield self._labelled(job, candidate, "order")
 
-    def next_job(self, key: str, stage: str, previous_uuid: str) -> Job:
-        """Return the job of a later stage; it reads its structure from the stage before."""
-        reference = OutputReference(previous_uuid, (("a", "structure"),))
+    def next_job(self, candidate: Candidate, stage: str, previous_uuid: str) -> Job:
+        """Return the job of a later stage; it reads its structure from the stage that it follows."""
+        reference: Any = OutputReference(previous_uuid, (("a", "structure"),))
+        stages = self.spec.stages
         if stage == "relax":
-            relax = self.spec.stages.relax
-            job = RelaxMaker(engine=relax.engine, protocol=relax.protocol).make(reference)
+            job = RelaxMaker(engine=stages.relax.engine, protocol=stages.relax.protocol).make(reference)
         elif stage == "bvse":
-            job = BVSEMaker(protocol=self.spec.stages.bvse.protocol).make(reference)
+            job = BVSEMaker(protocol=stages.bvse.protocol).make(reference)
+        elif stage == "aimd" and stages.aimd is not None:
+            aimd = stages.aimd
+            job = AimdMaker(engine=aimd.engine, protocol=aimd.protocol, seed=aimd.seed).make(reference)
         else:
             raise ValueError(f"no job for stage {stage!r}")
-        return self._labelled(job, key, stage)
+        return self._labelled(job, candidate, stage)
 
-    def _labelled(self, job: Job, key: str, stage: str) -> Job:
+    def _labelled(self, job: Job, candidate: Candidate, stage: str) -> Job:
+        key = candidate.stage_keys[stage]
         job.update_metadata({"key": key, "stage": stage, "campaign": self.spec.name, "lzc_flows": __version__})
         job.update_config({"on_missing_references": OnMissing.ERROR})
         job.name = f"{stage} {key}"
         return job
 
 
-def _key(cell: DopedCell, common: dict) -> str:
+def _key(cell: DopedCell, settings: dict[str, Any]) -> str:
     """Return readable words and a checksum of all that changes the result."""
-    content = {**common, "combination": cell.combination.model_dump(mode="json"), "rank": 0}
+    content = {**settings, "combination": cell.combination.model_dump(mode="json")}
     checksum = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
     return f"{cell.combination.slug}_{checksum}"

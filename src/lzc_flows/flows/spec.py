@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lzc_flows.crystal.doping import GridSpec
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.crystal.ions import parse_ion
+from lzc_flows.documents.aimd_protocol import AimdProtocol, named_protocol
 from lzc_flows.documents.model import FrozenModel
 from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
+from lzc_flows.documents.strict_yaml import first_error, read_mapping
 from lzc_flows.errors import InputError
+from lzc_flows.ranking.criteria import CRITERIA
 from lzc_flows.ranking.score import RankingSpec
 from lzc_flows.transport.conventions import CONVENTIONS
 
@@ -49,16 +50,43 @@ class BvseStage(FrozenModel):
         return protocol.model_copy(update={"mobile": parse_ion(protocol.mobile)})
 
 
+class AimdStage(FrozenModel):
+    """The aimd stage, of the best candidates only."""
+
+    engine: EngineName = "nep"
+    protocol: AimdProtocol = Field(default=named_protocol("lzc-short"), description="A name, or segments.")
+    temperature_k: float | None = Field(default=None, description="Of a named protocol that has several, in K.")
+    seed: int = Field(default=1, ge=0, description="Seed of the starting velocities.")
+    top: int = Field(ge=1, description="Gate: how many of the best by performance, as far as it is known before, run.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, content: Any) -> Any:
+        if isinstance(content, dict) and isinstance(content.get("protocol", "lzc-short"), str):
+            protocol = named_protocol(content.get("protocol", "lzc-short"), content.get("temperature_k"))
+            return {**content, "protocol": protocol.model_dump()}
+        return content
+
+
 class Stages(FrozenModel):
-    """What runs for every candidate, in this order; the next stage starts where the one before succeeded."""
+    """What runs for every candidate; a stage starts where the one that it follows succeeded."""
 
     order: OrderStage = OrderStage()
     relax: RelaxStage = RelaxStage()
     bvse: BvseStage = BvseStage()
+    aimd: AimdStage | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stages that are there, in their order."""
+        return tuple(name for name in STAGES if getattr(self, name) is not None)
 
 
 STAGES = tuple(Stages.model_fields)
-"""Names of the stages, in the order in which they run."""
+"""Names of all stages, in the order in which they can run."""
+
+FOLLOWS = {"order": None, "relax": "order", "bvse": "relax", "aimd": "relax"}
+"""The stage whose structure each stage takes."""
 
 
 class CampaignSpec(FrozenModel):
@@ -71,21 +99,19 @@ class CampaignSpec(FrozenModel):
     stages: Stages = Stages()
     ranking: RankingSpec = RankingSpec()
 
+    @model_validator(mode="after")
+    def _criteria_have_stages(self) -> CampaignSpec:
+        for name in self.ranking.criteria:
+            stage = CRITERIA[name].stage
+            if stage not in self.stages.names:
+                raise InputError(f"ranking: criterion {name!r} is of stage {stage!r}, which stages lack")
+        return self
+
     @property
     def engines(self) -> tuple[str, ...]:
         """Names of the engines that the campaign needs."""
-        return tuple(dict.fromkeys((self.stages.order.engine, self.stages.relax.engine)))
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """YAML whose keys stand once: of two, PyYAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for number, key in enumerate(keys):
-            if any(key.value == other.value for other in keys[:number]):
-                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
-        return super().construct_mapping(node, deep)
+        stages = (getattr(self.stages, name) for name in self.stages.names)
+        return tuple(dict.fromkeys(stage.engine for stage in stages if hasattr(stage, "engine")))
 
 
 def load_campaign(path: Path) -> CampaignSpec:
@@ -96,14 +122,7 @@ def load_campaign(path: Path) -> CampaignSpec:
     InputError
         No such file, not YAML, a misspelt key, a value out of range: one line that names it.
     """
-    if not path.is_file():
-        raise InputError(f"campaign {path}: no such file")
-    try:
-        content = yaml.load(path.read_text(), _StrictLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"campaign {path}: not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise InputError(f"campaign {path}: a mapping with name, host and grid is allowed")
+    content = read_mapping(path, "campaign", "name, host and grid")
     return parse_campaign(content, where=str(path), folder=path.parent)
 
 
@@ -113,30 +132,6 @@ def parse_campaign(content: dict[str, Any], where: str, folder: Path) -> Campaig
         spec = CampaignSpec.model_validate(content)
         return spec.model_copy(update={"host": spec.host.with_cif_text(folder)})
     except ValidationError as error:
-        raise InputError(f"campaign {where}: {_one_line(error)}") from None
+        raise InputError(f"campaign {where}: {first_error(error, CampaignSpec)}") from None
     except InputError as error:
         raise InputError(f"campaign {where}: {error}") from None
-
-
-def _one_line(error: ValidationError) -> str:
-    """Return the first error as one line that names the key and what is allowed."""
-    # a misspelt key that is required is also a missing one: its spelling is what helps
-    unknown = [entry for entry in error.errors() if entry["type"] == "extra_forbidden"]
-    first = (unknown or error.errors())[0]
-    location = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        value = "" if first["type"] == "missing" else f" (given: {first['input']!r})"
-        return f"{location}: {first['msg'].removeprefix('Value error, ')}{value}"
-    allowed = _allowed_keys(first["loc"])
-    given = str(first["loc"][-1])
-    # a key without its unit is far from the whole one by its letters
-    near = difflib.get_close_matches(given, allowed, n=1) or [key for key in allowed if key.startswith(given)]
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{location}: unknown key; {hint}allowed are {', '.join(allowed)}"
-
-
-def _allowed_keys(location: tuple[int | str, ...]) -> list[str]:
-    model: Any = CampaignSpec
-    for part in location[:-1]:
-        model = model.model_fields[str(part)].annotation
-    return list(model.model_fields)

@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from lzc_flows.engines.relax_worker import LOG_FILE
-from lzc_flows.flows.spec import STAGES
 from lzc_flows.launch.launchpad import running_directories
 from lzc_flows.launch.status import CampaignStatus
 
@@ -53,8 +52,7 @@ class CampaignProgress:
         running: dict[str, list[str]] = {}
         for state, directory in running_directories(self.launchpad, self.keys):
             running.setdefault(state.stage, []).append(f"{state.key.rpartition('_')[0]}{_last_step(directory)}")
-        for stage in STAGES:
-            counts = status.counts[stage]
+        for stage, counts in status.counts.items():
             if stage not in self.tasks:
                 self.tasks[stage] = self.bars.add_task(stage, total=status.candidates, running="")
             done = counts.get("COMPLETED", 0) + counts.get("FIZZLED", 0)
@@ -64,7 +62,7 @@ class CampaignProgress:
 
     def _print_line(self, status: CampaignStatus) -> None:
         counts = ", ".join(
-            f"{stage} {status.counts[stage].get('COMPLETED', 0)}/{status.candidates}" for stage in STAGES
+            f"{stage} {counts.get('COMPLETED', 0)}/{status.candidates}" for stage, counts in status.counts.items()
         )
         failed = f", {len(status.failures)} failed" if status.failures else ""
         line, (last, printed) = f"{status.campaign}: {counts}{failed}", self.last_line

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from fireworks import LaunchPad
 
-from lzc_flows.database.queries import planned_keys
+from lzc_flows.database.queries import planned_candidates, planned_keys, planned_stages
 from lzc_flows.database.stores import Database
-from lzc_flows.flows.spec import STAGES
 from lzc_flows.launch.launchpad import ACTIVE_STATES, StageState, last_launch, stage_states
 
 
@@ -31,7 +30,8 @@ class CampaignStatus:
     candidates
         Number of candidates.
     counts
-        For each stage, the number of candidates by FireWorks state; those not queued yet count as ``TO DO``.
+        For each stage, the number of candidates by FireWorks state; those not queued, yet or by the stage's gate, count
+        as ``TO DO``.
     failures
         What failed and why.
     """
@@ -54,16 +54,22 @@ class CampaignStatus:
 
 def campaign_status(database: Database, launchpad: LaunchPad, campaign: str) -> CampaignStatus:
     """Return where a submitted campaign stands."""
-    keys = planned_keys(database, campaign)
-    states = list(stage_states(launchpad, keys))
+    candidates = planned_candidates(database, campaign)
+    # a run that goes on in a further firework has several: the last one tells where it stands
+    newest = {state.key: state for state in sorted(stage_states(launchpad, planned_keys(database, campaign)), key=_age)}
+    states = list(newest.values())
     counts = {}
-    for stage in STAGES:
+    for stage in planned_stages(database, campaign):
         found = Counter(state.state for state in states if state.stage == stage)
-        to_do = len(keys) - sum(found.values())
+        to_do = candidates - sum(found.values())
         counts[stage] = {**found, **({"TO DO": to_do} if to_do else {})}
     failed = [state for state in states if state.state == "FIZZLED"]
     failures = [Failure(state.key, state.stage, _reason(launchpad, state)) for state in failed]
-    return CampaignStatus(campaign, len(keys), counts, sorted(failures, key=lambda f: (f.stage, f.key)))
+    return CampaignStatus(campaign, candidates, counts, sorted(failures, key=lambda f: (f.stage, f.key)))
+
+
+def _age(state: StageState) -> int:
+    return state.fw_id
 
 
 def _reason(launchpad: LaunchPad, state: StageState) -> str:

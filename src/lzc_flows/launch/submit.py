@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,7 +20,8 @@ from lzc_flows.database.stores import CAMPAIGNS, PLAN, Database
 from lzc_flows.documents.candidate import PlannedCandidate
 from lzc_flows.flows.candidate import Campaign, Candidate
 from lzc_flows.flows.coverage import require_pairs
-from lzc_flows.flows.spec import STAGES
+from lzc_flows.flows.gates import passed_gates
+from lzc_flows.flows.spec import FOLLOWS
 from lzc_flows.launch.launchpad import add_workflows, stage_states
 from lzc_flows.ranking.score import PRISTINE
 
@@ -54,29 +54,30 @@ def submit(campaign: Campaign, database: Database, launchpad: LaunchPad) -> Subm
 
 
 def advance(campaign: Campaign, database: Database, launchpad: LaunchPad) -> int:
-    """Queue the next stage of every candidate whose stage before has ended well; return how many.
+    """Queue every stage whose stage before has ended well and whose gate is passed; return how many.
 
     Idempotent: a stage that has a firework, in any state and from any campaign, is not queued again.
     """
     with database_lock(database, "submit"):
         build_candidates(database)
         wanted = {candidate.key: candidate for candidate in campaign.candidates}
-        queued: dict[str, set[str]] = defaultdict(set)
-        for state in stage_states(launchpad, set(wanted)):
-            queued[state.key].add(state.stage)
+        keys = {key for candidate in wanted.values() for key in candidate.stage_keys.values()}
+        states = {state.key: state.state for state in sorted(stage_states(launchpad, keys), key=lambda s: s.fw_id)}
+        # the database may hold another version of the campaign than this file: not these candidates
+        summaries = [entry for entry in candidates(database, campaign.spec.name) if entry["key"] in wanted]
+        passed = passed_gates(campaign.spec, summaries, states)
         jobs: list[Job] = []
         fresh: list[Candidate] = []
-        for summary in candidates(database, campaign.spec.name):
-            key, done = summary["key"], summary["stages"]
-            stage = next((name for name in STAGES if name not in done), None)
-            # the database may hold another version of the campaign than this file: not these candidates
-            if key not in wanted or stage is None or stage in queued[key]:
-                continue
-            if stage == STAGES[0]:
-                fresh.append(wanted[key])
-            else:
-                previous = STAGES[STAGES.index(stage) - 1]
-                jobs.append(campaign.next_job(key, stage, done[previous]["uuid"]))
+        for summary in summaries:
+            candidate, done = wanted[summary["key"]], summary["stages"]
+            for stage, key in candidate.stage_keys.items():
+                before = FOLLOWS[stage]
+                if stage in done or key in states or candidate.key not in passed[stage]:
+                    continue
+                if before is None:
+                    fresh.append(candidate)
+                elif before in done:
+                    jobs.append(campaign.next_job(candidate, stage, done[before]["uuid"]))
         _queue(launchpad, campaign.first_jobs(fresh))
         _queue(launchpad, jobs)
     return len(fresh) + len(jobs)
@@ -120,6 +121,7 @@ def _plan(candidate: Candidate, campaign: Campaign) -> PlannedCandidate:
     cation, anion = cell.combination.cation, cell.combination.anion
     return PlannedCandidate(
         key=candidate.key,
+        stage_keys=candidate.stage_keys,
         campaigns=[campaign.spec.name],
         host=campaign.spec.host.name,
         cation=cation.ion if cation else None,

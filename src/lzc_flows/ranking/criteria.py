@@ -46,6 +46,7 @@ CRITERIA: dict[str, Criterion] = {
         Criterion("barrier_b", "BVSE barrier along b", "eV", "lower", "bvse"),
         Criterion("barrier_c", "BVSE barrier along c", "eV", "lower", "bvse"),
         Criterion("barrier_ab", "BVSE barrier within the a–b plane", "eV", "lower", "bvse"),
+        Criterion("sigma_mS_cm", "Li conductivity from molecular dynamics", "mS/cm", "higher", "aimd"),
     )
 }
 """Every criterion by name. A later stage adds its rows here and nothing else changes."""

@@ -7,8 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lzc_flows.documents.base import Correction
-from lzc_flows.dynamics.checkpoint import read_checkpoint
+from pydantic import Field
+
+from lzc_flows.documents.aimd_protocol import AimdProtocol
+from lzc_flows.documents.base import Correction, Document
+from lzc_flows.dynamics.checkpoint import read_checkpoint, steps_done
+from lzc_flows.dynamics.schedule import Schedule
 from lzc_flows.engines.aimd_worker import (
     CHECKPOINT_FILE,
     OUTCOME_FILE,
@@ -19,9 +23,11 @@ from lzc_flows.engines.aimd_worker import (
 )
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.errors import InputError
+from lzc_flows.files import write_atomically
 from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, run_worker
 
 STDERR_FILE = "aimd.stderr"
+HISTORY_FILE = "aimd_history.json"
 
 AIMD = WorkerKind(
     what="molecular dynamics",
@@ -60,13 +66,31 @@ class ExplodedHandler(WorkerHandler):
         return {"errors": [error], "actions": [f"time step {longest_fs:g} fs from the last checkpoint on"]}
 
 
+class History(Document):
+    """What happened to a run over all its launches that ended in order."""
+
+    launches: int = Field(default=0, description="Launches that ended in order.")
+    wall_s: float = Field(default=0.0, description="Time of their last workers, in s.")
+    corrections: list[Correction] = Field(default_factory=list, description="What custodian mended.")
+
+    @classmethod
+    def read(cls, folder: Path) -> History:
+        """Return the history of the run in a folder, empty if there is none."""
+        path = folder / HISTORY_FILE
+        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
+
+    def write(self, folder: Path) -> None:
+        """Write the history atomically."""
+        write_atomically(folder / HISTORY_FILE, self.model_dump_json().encode())
+
+
 @dataclass(frozen=True)
 class AimdRun:
     """What a run under custodian gave; its trajectory is in `folder`."""
 
     folder: Path
     outcome: AimdOutcome
-    corrections: list[Correction]
+    history: History
 
     @property
     def trajectory(self) -> Path:
@@ -86,14 +110,19 @@ def run_dynamics(request: AimdRequest, folder: Path) -> AimdRun:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if (folder / CHECKPOINT_FILE).is_file():
-        before = _state_of(request, folder)
-        request = replace(request, halvings=max(request.halvings, before))
+        request = replace(request, halvings=max(request.halvings, _halvings(request, folder)))
     (folder / OUTCOME_FILE).unlink(missing_ok=True)
     request.write(folder)
     corrections = run_worker(AIMD, folder, [ExplodedHandler()])
-    outcome = AimdOutcome.read(folder)
+    outcome, before = AimdOutcome.read(folder), History.read(folder)
     assert outcome is not None  # the worker is done
-    return AimdRun(folder, outcome, corrections)
+    history = History(
+        launches=before.launches + 1,
+        wall_s=before.wall_s + outcome.wall_s,
+        corrections=[*before.corrections, *corrections],
+    )
+    history.write(folder)
+    return AimdRun(folder, outcome, history)
 
 
 def take_over(request: AimdRequest, earlier: list[Path], folder: Path) -> Path | None:
@@ -114,12 +143,20 @@ def take_over(request: AimdRequest, earlier: list[Path], folder: Path) -> Path |
             farthest, step = place, state.protocol_step
     if farthest is not None:
         # the checkpoint first: the trajectory then holds at least its frames
-        for name in (CHECKPOINT_FILE, TRAJECTORY_FILE):
-            shutil.copyfile(farthest / name, folder / name)
+        for name in (CHECKPOINT_FILE, TRAJECTORY_FILE, HISTORY_FILE):
+            if (farthest / name).is_file():
+                shutil.copyfile(farthest / name, folder / name)
     return farthest
 
 
-def _state_of(request: AimdRequest, folder: Path) -> int:
+def done_ps(folder: Path, protocol: AimdProtocol) -> float:
+    """Return how far the run in a folder has got by its last checkpoint, in ps."""
+    schedule = Schedule.of(protocol)
+    step = steps_done(folder / CHECKPOINT_FILE)
+    return schedule.stretch(step).time_fs(step) / 1000
+
+
+def _halvings(request: AimdRequest, folder: Path) -> int:
     """Return how often the run in a folder has halved its time step; refuse one that is another run."""
     identity = request.identity(engine_by_name(request.engine).stamp())
     return read_checkpoint(folder / CHECKPOINT_FILE, request.crystal.system, identity).halvings

@@ -1,4 +1,4 @@
-"""An energy field as a file that VESTA opens: Gaussian cube (with the atoms) and .grd (without).
+"""A field as a file that VESTA opens: Gaussian cube (with the atoms) and .grd (without).
 
 Both hold the nodes of a periodic grid once, the end planes not repeated, x slowest and z fastest. Energies stay
 in eV and stay clipped where the field is.
@@ -6,6 +6,7 @@ in eV and stay clipped where the field is.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from lzc_flows.files import write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from pymatgen.core import PeriodicSite, Structure
 
     from lzc_flows.transport.bvse import EnergyField
@@ -25,20 +27,48 @@ if TYPE_CHECKING:
 _CUBE_VALUES_PER_LINE = 6
 
 
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Values on the nodes of a periodic grid, whatever they are.
+
+    Attributes
+    ----------
+    values
+        Shape (nx, ny, nz); node (i, j, k) lies at the fractional position (i/nx, j/ny, k/nz), the end planes are not
+        repeated.
+    lattice_angstrom
+        Shape (3, 3), Å, rows are the lattice vectors.
+    description
+        What they are, with their unit, in ASCII.
+    """
+
+    values: NDArray[np.float64]
+    lattice_angstrom: NDArray[np.float64]
+    description: str
+
+
 def write_cube(path: Path, field: EnergyField, structure: Structure) -> None:
-    """Write a field and the atoms of its structure as a Gaussian cube file.
+    """Write an energy field and the atoms of its structure as a Gaussian cube file; see `write_volume_cube`.
+
+    Energies are in eV, not hartree, which the first line says.
+    """
+    volume = Volume(field.energies_ev, field.lattice_angstrom, f"{_description(field)}; energies in eV")
+    write_volume_cube(path, volume, structure)
+
+
+def write_volume_cube(path: Path, volume: Volume, structure: Structure) -> None:
+    """Write values on a grid and the atoms of a structure as a Gaussian cube file.
 
     Lengths are in Bohr, as positive node counts say; the origin is 0 and the voxel vectors are the lattice
-    vectors divided by the node counts. Energies are in eV, not hartree, which the first line says, to seven
-    significant digits. Written here, not by `ase.io.cube`, which needs an open file on disk and puts one value
-    on a line; the numbers are the same.
+    vectors divided by the node counts. Values have seven significant digits. Written here, not by `ase.io.cube`,
+    which needs an open file on disk and puts one value on a line; the numbers are the same.
 
     Parameters
     ----------
     path
         Destination, replaced in one step.
-    field
-        The energies and their lattice.
+    volume
+        The values and their lattice.
     structure
         The atoms, mobile ones included, wrapped into the cell. The format has one element for each atom: a
         partially occupied site is written as its majority species, even where it is mostly vacant; of equal
@@ -49,12 +79,12 @@ def write_cube(path: Path, field: EnergyField, structure: Structure) -> None:
     OSError
         The file cannot be written; what was at `path` before is untouched.
     """
-    counts = field.energies_ev.shape
-    voxels = field.lattice_angstrom / np.array(counts)[:, None] / Bohr
+    counts = volume.values.shape
+    voxels = volume.lattice_angstrom / np.array(counts)[:, None] / Bohr
     # VESTA draws the atoms of a cube file where they are, without periodic images
-    positions = (structure.frac_coords % 1.0) @ field.lattice_angstrom / Bohr
+    positions = (structure.frac_coords % 1.0) @ volume.lattice_angstrom / Bohr
     lines = [
-        f"{_description(field)}; energies in eV, lengths in bohr",
+        f"{volume.description}, lengths in bohr",
         # readers look for these words; other words after them mislead ASE's
         "OUTER LOOP: X, MIDDLE LOOP: Y, INNER LOOP: Z",
         f"{len(structure):5d}" + _fixed(np.zeros(3)),
@@ -66,7 +96,7 @@ def write_cube(path: Path, field: EnergyField, structure: Structure) -> None:
     whole, rest = divmod(counts[2], _CUBE_VALUES_PER_LINE)
     row = " %.6E" * _CUBE_VALUES_PER_LINE + "\n"
     last_row = " %.6E" * rest + "\n" if rest else ""
-    write_atomically(path, _text(lines, field, row * whole + last_row))
+    write_atomically(path, _text(lines, volume.values, row * whole + last_row))
 
 
 def write_grd(path: Path, field: EnergyField) -> None:
@@ -93,15 +123,15 @@ def write_grd(path: Path, field: EnergyField) -> None:
         " ".join(f"{parameter:.6f}" for parameter in Lattice(field.lattice_angstrom).parameters),
         " ".join(str(count) for count in field.energies_ev.shape),
     ]
-    write_atomically(path, _text(lines, field, "%.6f\n" * field.energies_ev.shape[2]))
+    write_atomically(path, _text(lines, field.energies_ev, "%.6f\n" * field.energies_ev.shape[2]))
 
 
-def _text(lines: list[str], field: EnergyField, row_format: str) -> bytes:
-    """Return the header lines and the energies, formatted by rows along z, one plane of x at a time."""
+def _text(lines: list[str], values: NDArray[np.float64], row_format: str) -> bytes:
+    """Return the header lines and the values, formatted by rows along z, one plane of x at a time."""
     stream = BytesIO()
     stream.write("".join(f"{line}\n" for line in lines).encode("ascii"))
-    plane_format = row_format * field.energies_ev.shape[1]
-    for plane in field.energies_ev:
+    plane_format = row_format * values.shape[1]
+    for plane in values:
         stream.write((plane_format % tuple(plane.ravel().tolist())).encode("ascii"))
     return stream.getvalue()
 

@@ -1,0 +1,160 @@
+"""The aimd job: molecular dynamics under custodian, continued over as many launches as it takes."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from jobflow import Maker, Response, job
+from pymatgen.core import Structure
+
+from lzc_flows.documents.aimd import AimdDoc, Kinetics
+from lzc_flows.documents.aimd_protocol import AimdProtocol, named_protocol
+from lzc_flows.documents.diffusion import DiffusionDoc
+from lzc_flows.documents.stability import CoordinationDoc, DensityDoc, SpeciesMotionDoc, StabilityDoc
+from lzc_flows.dynamics.state import Crystal
+from lzc_flows.engines.aimd_worker import AimdRequest
+from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.errors import InputError
+from lzc_flows.jobs.diffusion import diffusion_document, motion_of, production
+from lzc_flows.jobs.relax import with_sites_of
+from lzc_flows.recovery.aimd import AimdRun, run_dynamics, take_over
+from lzc_flows.settings import get_settings
+from lzc_flows.trajectory.model import Trajectory
+from lzc_flows.trajectory.reader import read_trajectory
+from lzc_flows.transport.density import RESOLUTION_ANGSTROM, probability_density
+from lzc_flows.transport.density_connectivity import connectivity
+from lzc_flows.transport.diffusion import diffusion
+from lzc_flows.transport.stability import stability
+
+
+@dataclass
+class AimdMaker(Maker):
+    """Run molecular dynamics and analyse it.
+
+    Parameters
+    ----------
+    name
+        Name of the job.
+    engine
+        Name of the engine.
+    protocol
+        Segments of the run.
+    mobile
+        Element whose diffusion is analysed.
+    seed
+        Seed of the starting velocities.
+    """
+
+    name: str = "aimd"
+    engine: str = "nep"
+    protocol: AimdProtocol = field(default_factory=lambda: named_protocol("lzc-short"))
+    mobile: str = "Li"
+    seed: int = 1
+
+    @job(output_schema=AimdDoc, data="trajectory")
+    def make(self, structure: Structure, prev_dir: str | Path | None = None) -> AimdDoc | Response:
+        """Return what the run gave; its trajectory goes to the data store.
+
+        A run that was killed goes on from its last checkpoint: in this directory, in `prev_dir`, or in one beside
+        this one, where a launcher leaves earlier tries. One whose time is over (`LZC_WALLTIME_END_S`) stops in order
+        and is replaced by a job that goes on.
+
+        Parameters
+        ----------
+        structure
+            Ordered structure with oxidation states.
+        prev_dir
+            Directory of an earlier part of the run.
+        """
+        here = Path.cwd()
+        request = AimdRequest(structure, self.engine, self.protocol, self.seed, stop_at_s=get_settings().stop_at_s)
+        beside = [path for path in here.parent.iterdir() if path.is_dir() and path != here]
+        take_over(request, [*([Path(prev_dir)] if prev_dir else []), *beside], here)
+        run = run_dynamics(request, here)
+        if not run.outcome.finished:
+            return Response(replace=self.make(structure, prev_dir=str(here)))
+        return aimd_document(request, run, self.mobile).model_copy(
+            update={"trajectory": {"hdf5_base64": base64.b64encode(run.trajectory.read_bytes()).decode()}}
+        )
+
+
+def aimd_document(request: AimdRequest, run: AimdRun, mobile: str) -> AimdDoc:
+    """Return the document of a finished run, without the trajectory itself."""
+    whole = read_trajectory(run.trajectory)
+    part = production(whole)
+    found, refusal = _diffusion(part, request, mobile)
+    return AimdDoc(
+        structure=request.structure,
+        final_structure=_last_structure(request.structure, whole),
+        kinetics=_kinetics(whole, part, request.crystal),
+        stability=_stability(part, mobile),
+        density=_density(part, mobile),
+        diffusion=found,
+        no_diffusion_because=refusal,
+        halvings=run.outcome.halvings,
+        launches=run.history.launches,
+        wall_s=run.history.wall_s,
+        engine=engine_by_name(request.engine).stamp(),
+        protocol=request.protocol,
+        seed=request.seed,
+        corrections=run.history.corrections,
+    )
+
+
+def _diffusion(part: Trajectory, request: AimdRequest, mobile: str) -> tuple[DiffusionDoc | None, str | None]:
+    """Return the diffusivity, or why there is none."""
+    try:
+        found = diffusion(motion_of(part), mobile, request.protocol.segments[-1].end_k)
+    except InputError as error:
+        return None, str(error)
+    return diffusion_document(found), None
+
+
+def _stability(part: Trajectory, mobile: str) -> StabilityDoc:
+    found = stability(motion_of(part), mobile)
+    return StabilityDoc(
+        label=found.label,
+        intact=found.intact,
+        motion={name: SpeciesMotionDoc(**vars(entry)) for name, entry in found.motion.items()},
+        coordination={
+            name: CoordinationDoc(**{field: getattr(entry, field) for field in CoordinationDoc.model_fields})
+            for name, entry in found.coordination.items()
+        },
+        notes=list(found.notes),
+    )
+
+
+def _density(part: Trajectory, mobile: str) -> DensityDoc:
+    found = connectivity(probability_density(motion_of(part), mobile))
+    return DensityDoc(
+        resolution_angstrom=RESOLUTION_ANGSTROM,
+        fraction=found.fraction,
+        percolates={str(target): connects for target, connects in found.percolates.items()},
+        levels={str(target): level for target, level in found.levels.items()},
+        samples_per_node=found.samples_per_node,
+        notes=list(found.notes),
+    )
+
+
+def _kinetics(whole: Trajectory, part: Trajectory, crystal: Crystal) -> Kinetics:
+    assert whole.observables is not None  # of our own file
+    assert part.observables is not None
+    temperatures, conserved = part.observables.temperatures_k, part.observables.conserved_ev
+    return Kinetics(
+        ps=float(whole.times_ps[-1]),
+        production_ps=float(part.times_ps[-1] - part.times_ps[0]),
+        frames=len(whole),
+        temperature_k=float(temperatures.mean()),
+        temperature_deviation_k=float(temperatures.std()),
+        drift_ev_per_atom=float(np.abs(conserved - conserved[0]).max()) / len(crystal.system.species),
+    )
+
+
+def _last_structure(labelled: Structure, whole: Trajectory) -> Structure:
+    last = whole.between(float(whole.times_ps[-1]))
+    cell = last.cells[-1]
+    end = Structure(cell, labelled.species, last.positions[-1] @ np.linalg.inv(cell))
+    return with_sites_of(labelled, end)
