@@ -37,6 +37,8 @@ bench: install  ## measure our code beside its peers
 	$(BIN)/python bench/bvse_vs_bvlain.py
 	$(BIN)/python bench/bvse_scaling.py
 	$(BIN)/python bench/engine_forces.py
+	$(BIN)/python bench/md_overhead.py --engines nep
+	$(BIN)/python bench/trajectory_io.py
 
 docs: install  ## build the HTML documentation into docs/_build
 	$(PIP) install --quiet -c constraints.txt -e '.[docs]'

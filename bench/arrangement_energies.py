@@ -207,7 +207,8 @@ def shortlist(cation: str, size: int) -> list[tuple[int, Structure]]:
         cation=Substitution(ion=cation, labels=(SITES[cation],), count=1),
         anion=Substitution(ion="F-", labels=("6i",), count=3),
     )
-    return [(entry.anions_at_dopant, entry.structure) for entry in order(ideal_host(), combination, size).shortlist]
+    found = order(ideal_host(), combination, OrderProtocol(shortlist=size)).spread
+    return [(entry.anions_at_dopant, entry.structure) for entry in found]
 
 
 def relax(engine: str, structures: list[Structure]) -> list[Relaxed]:

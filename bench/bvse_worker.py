@@ -20,6 +20,7 @@ from pymatgen.core import Structure
 from lzc_flows.crystal.doping import Combination, Substitution
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.ordering import order
+from lzc_flows.documents.protocols import OrderProtocol
 
 SEED = 20250101
 PERTURBATION_ANGSTROM = 0.02
@@ -41,7 +42,7 @@ def perturbed(structure: Structure) -> Structure:
 
 def doped_cell() -> Structure:
     """Return the most promising arrangement of `DOPED`, perturbed."""
-    return perturbed(order(ideal_host(), DOPED, 1).shortlist[0].structure)
+    return perturbed(order(ideal_host(), DOPED, OrderProtocol(shortlist=1)).spread[0].structure)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from lzc_flows.crystal.doping import Combination, Substitution
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.ordering import order
-from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.documents.protocols import OrderProtocol, RelaxProtocol
 from lzc_flows.engines.mlip import engine_by_name
 
 N_FLUORINE = 3
@@ -25,7 +25,8 @@ SEED = 20261122
 def arrangements(cation: str, site: str, draws: int):
     """Yield (F bound to the dopant, structure) on the electrostatically best cation and Li positions."""
     substitution = Substitution(ion=cation, labels=(site,), count=1)
-    (best,) = order(ideal_host(), Combination(supercell=(2, 2, 1), cation=substitution), 1).shortlist
+    doping = Combination(supercell=(2, 2, 1), cation=substitution)
+    (best,) = order(ideal_host(), doping, OrderProtocol(shortlist=1)).ranked
     structure = best.structure
     dopant = next(i for i, species in enumerate(structure.species) if str(species) == cation)
     chlorine = np.array([i for i, species in enumerate(structure.species) if str(species) == "Cl-"])

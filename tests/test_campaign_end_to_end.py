@@ -346,7 +346,7 @@ def test_a_failed_job_is_named_and_the_rest_is_ranked(
 ) -> None:
     content = tiny()
     # enough steps for the undoped host, which is nearly relaxed, and too few for the doped cell
-    content["stages"]["relax"]["protocol"] |= {"max_steps": 9}
+    content["stages"]["relax"]["protocol"] |= {"max_steps": 4}
     here = place(tmp_path)
     path = here.write(content)
     try:

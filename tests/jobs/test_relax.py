@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 from lzc_flows.crystal.doping import Combination, Substitution
 from lzc_flows.crystal.host import WYCKOFF, ideal_host
 from lzc_flows.crystal.ordering import order
-from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.documents.protocols import OrderProtocol, RelaxProtocol
 from lzc_flows.documents.relax import RelaxDoc
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.engines.relax_worker import RESULT_FILE, RelaxResult
@@ -30,7 +30,7 @@ def doped() -> Structure:
     cation = Substitution(ion="Ti3+", labels=("2d",), count=1)
     anion = Substitution(ion="F-", labels=("6i",), count=1)
     combination = Combination(supercell=(1, 1, 1), cation=cation, anion=anion)
-    return order(ideal_host(), combination, 1).shortlist[0].structure
+    return order(ideal_host(), combination, OrderProtocol(shortlist=1)).spread[0].structure
 
 
 @pytest.fixture(scope="module")
