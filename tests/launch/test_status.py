@@ -53,7 +53,7 @@ def test_a_failed_job_is_counted_and_named_with_its_reason_in_one_line(
     }
     assert (failed.active, failed.completed) == (0, 2)
     (failure,) = failed.failures
-    assert (failure.key, failure.stage) == (campaign.candidates[1].stage_keys["bvse"], "bvse")
+    assert (failure.key, failure.stage) == (campaign.candidates[1].key, "bvse")
     assert "no-such-uuid" in failure.reason
     assert "\n" not in failure.reason
     assert recover_failed(launchpad, planned_keys(database, "tiny")) == [3]

@@ -85,10 +85,15 @@ def campaign_document(database: Database, name: str) -> dict[str, Any]:
     return found
 
 
+def planned_results(database: Database, campaign: str) -> dict[str, str]:
+    """Return the keys of all results that a campaign wants, one a candidate and stage, with the candidate's key."""
+    plans = database.collection(PLAN).find({"campaigns": campaign}, {"key": True, "stage_keys": True})
+    return {key: plan["key"] for plan in plans for key in plan["stage_keys"].values()}
+
+
 def planned_keys(database: Database, campaign: str) -> set[str]:
-    """Return the keys of all results that a campaign wants: one a candidate and stage."""
-    plans = database.collection(PLAN).find({"campaigns": campaign}, {"stage_keys": True})
-    return {key for plan in plans for key in plan["stage_keys"].values()}
+    """Return the keys of all results that a campaign wants."""
+    return set(planned_results(database, campaign))
 
 
 def planned_candidates(database: Database, campaign: str) -> int:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 
 from fireworks import LaunchPad
 
-from lzc_flows.database.queries import planned_candidates, planned_keys, planned_stages
+from lzc_flows.database.queries import planned_candidates, planned_results, planned_stages
 from lzc_flows.database.stores import Database
 from lzc_flows.launch.launchpad import ACTIVE_STATES, StageState, last_launch, stage_states
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed stage and its cause in one line."""
+    """A failed stage of a candidate and its cause in one line."""
 
     key: str
     stage: str
@@ -55,8 +55,9 @@ class CampaignStatus:
 def campaign_status(database: Database, launchpad: LaunchPad, campaign: str) -> CampaignStatus:
     """Return where a submitted campaign stands."""
     candidates = planned_candidates(database, campaign)
+    results = planned_results(database, campaign)
     # a run that goes on in a further firework has several: the last one tells where it stands
-    newest = {state.key: state for state in sorted(stage_states(launchpad, planned_keys(database, campaign)), key=_age)}
+    newest = {state.key: state for state in sorted(stage_states(launchpad, set(results)), key=_age)}
     states = list(newest.values())
     counts = {}
     for stage in planned_stages(database, campaign):
@@ -64,7 +65,7 @@ def campaign_status(database: Database, launchpad: LaunchPad, campaign: str) -> 
         to_do = candidates - sum(found.values())
         counts[stage] = {**found, **({"TO DO": to_do} if to_do else {})}
     failed = [state for state in states if state.state == "FIZZLED"]
-    failures = [Failure(state.key, state.stage, _reason(launchpad, state)) for state in failed]
+    failures = [Failure(results[state.key], state.stage, _reason(launchpad, state)) for state in failed]
     return CampaignStatus(campaign, candidates, counts, sorted(failures, key=lambda f: (f.stage, f.key)))
 
 
