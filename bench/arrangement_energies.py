@@ -27,6 +27,7 @@ import numpy as np
 from ase.units import Hartree
 from pymatgen.core import Structure
 
+from cp2k_pbe import VALENCE, Settings
 from lzc_flows.crystal.bond_valence import CUTOFF_ANGSTROM
 from lzc_flows.crystal.doping import Combination, Substitution
 from lzc_flows.crystal.host import ideal_host
@@ -41,8 +42,7 @@ DATA_FILE = Path(__file__).parent / "data" / "arrangement_energies.json"
 SITES = {"Ti3+": "2d", "Al3+": "2d", "Mg2+": "2d", "Sc3+": "2d"}
 """Dopant cations and the Zr site of each; 2d has the lower point-charge energy for all of them."""
 
-VALENCE = {"Li": 3, "F": 7, "Mg": 10, "Al": 3, "Cl": 7, "Sc": 11, "Ti": 12, "Zr": 12}
-"""Electrons outside the pseudopotential's core: the q of its name."""
+GAMMA = Settings(basis="DZVP-MOLOPT-SR-GTH", kpoints=(1, 1, 1))
 
 SOLVERS = {
     False: """      EPS_SCF 1.0E-6
@@ -81,17 +81,6 @@ ABOUT = {
 """The start of the data file."""
 
 Row = dict[str, float | int | str]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How PBE is computed."""
-
-    basis: str = "DZVP-MOLOPT-SR-GTH"
-    kpoints: tuple[int, int, int] = (1, 1, 1)
-    """Monkhorst–Pack mesh; 1, 1, 1 is Γ."""
-    cutoff_ry: int = 350
-    """Plane-wave cutoff of the density, in Ry."""
 
 
 @dataclass(frozen=True)
@@ -448,7 +437,7 @@ def main() -> None:
             if not any(cell.cation == cation for cell in data.cells):
                 data.cells += relaxed_cells(cation, given.shortlist)
                 data.write()
-        compute(data, Settings(), Cp2kRun(given.cp2k, given.limit_s))
+        compute(data, GAMMA, Cp2kRun(given.cp2k, given.limit_s))
     rows = comparisons(data)
     print_table(rows)
     print_table(verdicts(rows))

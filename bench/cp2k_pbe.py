@@ -26,7 +26,7 @@ from lzc_flows.errors import CalculationError
 
 DATA_FILE = Path(__file__).parent / "data" / "cp2k_pbe_forces.json"
 
-VALENCE = {"Li": 3, "F": 7, "Al": 3, "P": 5, "Cl": 7, "Zr": 12}
+VALENCE = {"Li": 3, "F": 7, "Mg": 10, "Al": 3, "P": 5, "Cl": 7, "Sc": 11, "Ti": 12, "Zr": 12}
 """Electrons outside the pseudopotential's core: the q of its name."""
 
 FILES = {
