@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lzc_flows.errors import InputError
-from lzc_flows.settings import Settings, get_settings
+from lzc_flows.settings import WALLTIME_MARGIN_S, Settings, get_settings
 
 
 @pytest.fixture(autouse=True)
@@ -14,6 +14,7 @@ def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No LZC_ variable of the caller's, and nothing remembered from or for another test."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"LZC_{name.upper()}", raising=False)
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
     get_settings.cache_clear()
     yield
     get_settings.cache_clear()
@@ -66,7 +67,7 @@ def test_misspelt_variable_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatc
         get_settings()
     assert str(refusal.value) == (
         "unknown setting LZC_MONGO_URL: allowed are LZC_CAMPAIGNS_DIR, LZC_MODELS_DIR, LZC_MONGO_DATABASE, "
-        "LZC_MONGO_TIMEOUT_S, LZC_MONGO_URI"
+        "LZC_MONGO_TIMEOUT_S, LZC_MONGO_URI, LZC_WALLTIME_END_S"
     )
 
 
@@ -84,6 +85,10 @@ def test_other_programs_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch
         ("LZC_MONGO_TIMEOUT_S", "-1"),
         ("LZC_MONGO_TIMEOUT_S", "nan"),
         ("LZC_MONGO_DATABASE", ""),
+        ("LZC_WALLTIME_END_S", "tomorrow"),
+        ("LZC_WALLTIME_END_S", "nan"),
+        ("LZC_WALLTIME_END_S", "-1"),
+        ("LZC_WALLTIME_END_S", "86400"),  # a length of time is no time since the epoch
     ],
 )
 def test_wrong_values_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -95,3 +100,31 @@ def test_wrong_values_are_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, n
 def test_unknown_keys_are_refused_in_python_too() -> None:
     with pytest.raises(ValueError, match="Extra inputs are not permitted"):
         Settings(mongo_url="mongodb://db")  # type: ignore[call-arg]
+
+
+# ---- when to stop ----
+
+
+@pytest.mark.parametrize(
+    ("ours", "slurms", "stop"),
+    [
+        (None, None, None),
+        ("1800000000", None, 1800000000 - WALLTIME_MARGIN_S),
+        (None, "1800000500", 1800000500 - WALLTIME_MARGIN_S),
+        ("1800000000", "1800000500", 1800000000 - WALLTIME_MARGIN_S),
+        ("inf", "1800000500", None),
+        (None, "inf", None),
+        (None, "Unknown", None),
+        (None, "nan", None),
+        (None, "0", None),
+        (None, "", None),
+    ],
+)
+def test_a_long_run_stops_a_margin_before_the_batch_job_ends(
+    monkeypatch: pytest.MonkeyPatch, ours: str | None, slurms: str | None, stop: float | None
+) -> None:
+    """Our own variable comes first; what SLURM says is taken where it is a time."""
+    for name, value in (("LZC_WALLTIME_END_S", ours), ("SLURM_JOB_END_TIME", slurms)):
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    assert get_settings().stop_at_s == stop

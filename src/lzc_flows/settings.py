@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +18,9 @@ _PREFIX = "LZC_"
 
 WALLTIME_MARGIN_S = 120.0
 """What a run needs to write its last checkpoint and a job to store it, in s."""
+
+_EARLIEST_S = 1e9
+"""The year 2001: what is below is a length of time, not a time since the epoch."""
 
 
 class Settings(BaseSettings):
@@ -41,7 +46,7 @@ class Settings(BaseSettings):
 
     walltime_end_s: float | None = Field(
         default=None,
-        gt=0,
+        gt=_EARLIEST_S,
         description="Time since the epoch, in s, at which the batch system ends this process: long runs stop in order "
         "before it and go on in the next launch. SLURM's own `SLURM_JOB_END_TIME` is taken where it is not set.",
     )
@@ -49,14 +54,28 @@ class Settings(BaseSettings):
     @property
     def stop_at_s(self) -> float | None:
         """Time since the epoch, in s, at which a long run should stop; None for no such time."""
-        ends = self.walltime_end_s or float(os.environ.get("SLURM_JOB_END_TIME", "inf"))
-        return None if ends == float("inf") else ends - WALLTIME_MARGIN_S
+        ends = self.walltime_end_s or _slurm_end_s()
+        return ends - WALLTIME_MARGIN_S if math.isfinite(ends) else None
+
+    @property
+    def time_is_over(self) -> bool:
+        """Whether nothing long should begin any more."""
+        return self.stop_at_s is not None and time.time() > self.stop_at_s
 
     @field_validator("campaigns_dir", "models_dir")
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
         # jobs run in directories of their own: a relative path would mean another folder there
         return folder.expanduser().absolute()
+
+
+def _slurm_end_s() -> float:
+    """Return when SLURM ends this job, in s since the epoch; infinity outside of one and of one without a limit."""
+    try:
+        ends = float(os.environ.get("SLURM_JOB_END_TIME", "inf"))
+    except ValueError:  # such as "Unknown"
+        return math.inf
+    return ends if ends > _EARLIEST_S else math.inf
 
 
 @cache

@@ -251,15 +251,11 @@ def test_a_run_stops_in_order_before_its_time_and_goes_on(
         if setting.startswith("SLURM"):
             patch.setenv(setting, soon)
         limit = ["--walltime-minutes", 1e-6] if setting.startswith("--") else []
-        stopped = lzc(*arguments, *limit, "--json")
-        lines = lzc(*arguments, *limit)
-    assert stopped.code == lines.code == 0
-    assert json.loads(stopped.out) == {"file": str(cif), "folder": str(tmp_path), "finished": False}
-    assert lines.out == f"{tmp_path}: stopped in order; the same command goes on\n"
+        result = lzc(*arguments, *limit)
+    assert (result.code, result.out) == (0, f"{tmp_path}: stopped in order; the same command goes on\n")
     assert steps_done(tmp_path / CHECKPOINT_FILE) == 0
     if setting.startswith("--"):
-        with set_lzc():
-            assert json.loads(lzc(*arguments, "--json").out)["launches"] == 3
+        assert json.loads(lzc(*arguments, "--json").out)["launches"] == 2
         assert_same(tmp_path, uncut)
 
 
@@ -268,7 +264,6 @@ def test_a_run_stops_in_order_before_its_time_and_goes_on(
     [
         (("lzc-short",), 22, 1100),
         (("lzc-long", "--temperature", 600), 262, 600),
-        (("lzrc-npt",), 110, 300),
         (("lzrc-npt", "--temperature", 450), 110, 450),
     ],
 )
@@ -277,7 +272,8 @@ def test_protocols_have_names(
 ) -> None:
     command = ("aimd", cif, "--protocol", *options, "--out", tmp_path, "--walltime-minutes", 1e-6, "--json")
     result = lzc(*command)
-    assert (result.code, json.loads(result.out)["finished"]) == (0, False)
+    assert result.code == 0, result.err
+    assert json.loads(result.out) == {"file": str(cif), "folder": str(tmp_path), "finished": False}
     trajectory = read_trajectory(tmp_path / TRAJECTORY_FILE)
     assert trajectory.header is not None
     protocol = yaml.safe_load(trajectory.header.protocol)
@@ -421,7 +417,7 @@ def test_a_trajectory_of_another_run_is_left_alone(
     copy.write_bytes((uncut / TRAJECTORY_FILE).read_bytes())
     result = lzc("aimd", cif, "--protocol", short, "--seed", 2, "--out", tmp_path)
     assert result.code == 2
-    assert result.err == f"lzc: {TRAJECTORY_FILE}: of another run, its seed is 1, must be 2 to continue\n"
+    assert result.err == f"lzc: {copy}: of another run, its seed is 1, must be 2 to continue\n"
     assert copy.read_bytes() == (uncut / TRAJECTORY_FILE).read_bytes()
 
 

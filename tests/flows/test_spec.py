@@ -192,3 +192,25 @@ def test_engines_are_named_once() -> None:
     assert spec.engines == ("nep", "chgnet")
     same = changed(("stages", "relax", "engine"), "nep")
     assert parse_campaign(same, where="c.yaml", folder=Path()).engines == ("nep",)
+
+
+def test_molecular_dynamics_must_end_at_one_temperature() -> None:
+    ramp = {"ensemble": "nvt", "temperature": [100, 900], "ps": 2, "time_step_fs": 2}
+    line = refusal(changed(("stages", "aimd", "protocol"), {"segments": [ramp]}))
+    assert "stages.aimd.protocol: its last segment, which is analysed, must be at one temperature" in line
+
+
+@pytest.mark.parametrize(
+    ("stage", "named"),
+    [
+        ({"top": 0}, "stages.aimd.top: Input should be greater than or equal to 1"),
+        ({}, "stages.aimd.top: Field required"),
+        (
+            {"top": 1, "protocol": "lzc-long"},
+            "protocol 'lzc-long': a temperature of 600 to 1100 K is allowed (none given)",
+        ),
+        ({"top": 1, "protocol": "x"}, "protocol 'x': allowed are lzc-short, lzc-long, lzrc-npt"),
+    ],
+)
+def test_bad_molecular_dynamics_is_named(stage: dict[str, Any], named: str) -> None:
+    assert named in refusal(changed(("stages", "aimd"), stage))

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,12 @@ def test_a_pool_ends_its_workers_also_after_an_error(
         fail_inside()
     assert pool.alive == 0
     assert sorted(path.name for path in (tmp_path / "workers").iterdir()) == ["worker-0.log", "worker-1.log"]
+
+
+def test_a_worker_whose_time_is_over_takes_no_job(
+    database: Database, campaign: Campaign, launchpad: LaunchPad, tmp_path: Path, set_lzc: Callable
+) -> None:
+    submit(campaign, database, launchpad)
+    with set_lzc(LZC_WALLTIME_END_S=str(time.time() + 1)):
+        work(database, "tiny", tmp_path, Place(0, 1, os.getppid()))
+    assert count(launchpad, "READY") == 2

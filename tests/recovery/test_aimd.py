@@ -6,6 +6,7 @@ import random
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -17,12 +18,16 @@ import pytest
 
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.aimd_protocol import AimdProtocol, Segment
-from lzc_flows.engines.aimd_worker import CHECKPOINT_FILE, TRAJECTORY_FILE, AimdRequest
-from lzc_flows.errors import CalculationError, InputError
+from lzc_flows.engines import aimd_worker
+from lzc_flows.engines.aimd_worker import CHECKPOINT_FILE, TRAJECTORY_FILE, AimdRequest, Recorder, header_of
+from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.errors import CalculationError, InputError, InputWarning
 from lzc_flows.recovery import worker as recovery
 from lzc_flows.recovery.aimd import AimdRun, done_ps, run_dynamics, take_over
-from lzc_flows.trajectory.model import Trajectory
+from lzc_flows.trajectory.model import Frame, Trajectory
 from lzc_flows.trajectory.reader import read_trajectory
+from lzc_flows.trajectory.stored import load_stored
+from lzc_flows.trajectory.writer import Writer
 
 
 def protocol(time_step_fs: float = 2.0, ps: float = 0.4) -> AimdProtocol:
@@ -121,13 +126,38 @@ def test_the_run_is_what_the_protocol_says(uncut: AimdRun) -> None:
 
 
 def test_a_killed_worker_goes_on_and_the_run_is_the_uncut_one(uncut: AimdRun, tmp_path: Path) -> None:
-    steps = sorted(random.Random(1).sample(range(10, 280), 2))
-    meddler = Meddler(tmp_path, steps, kill)
+    meddler = Meddler(tmp_path, [random.Random(1).randrange(10, 280)], kill)
     run = run_dynamics(REQUEST, tmp_path)
-    assert meddler.acts == 2
-    assert [correction.handler for correction in run.history.corrections] == ["CrashedHandler"] * 2
+    assert meddler.acts == 1
+    assert [correction.handler for correction in run.history.corrections] == ["CrashedHandler"]
     assert "exit status -9" in run.history.corrections[0].errors[0]
     assert_same(run, uncut)
+
+
+def test_a_worker_that_is_killed_again_and_again_fails_with_its_status_and_can_go_on(
+    uncut: AimdRun, tmp_path: Path
+) -> None:
+    """As the kernel kills what takes too much memory."""
+    meddler = Meddler(tmp_path, [20, 60, 100], kill)
+    with pytest.raises(
+        CalculationError, match=r"^molecular dynamics failed after 2 corrections: worker crashed with exit status -9: "
+    ):
+        run_dynamics(REQUEST, tmp_path)
+    assert (meddler.acts, workers()) == (3, [])
+    assert_same(run_dynamics(REQUEST, tmp_path), uncut)
+
+
+def test_what_was_computed_is_kept_where_a_run_cannot_go_on(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+
+    def damage(process: psutil.Process) -> None:
+        kill(process)
+        (folder / TRAJECTORY_FILE).write_bytes(b"no trajectory")
+
+    Meddler(folder, [100], damage)
+    with pytest.raises(InputError, match="trajectory"):
+        run_dynamics(REQUEST, folder)
+    assert done_ps(folder, REQUEST.protocol) >= 0.2
 
 
 def test_a_run_that_is_told_to_stop_goes_on_in_the_next_launch(uncut: AimdRun, tmp_path: Path) -> None:
@@ -144,9 +174,42 @@ def test_no_step_begins_after_the_walltime(uncut: AimdRun, tmp_path: Path) -> No
     run = run_dynamics(replace(REQUEST, stop_at_s=time.time() - 1), tmp_path)
     assert (run.outcome.finished, run.outcome.step) == (False, 0)
     assert_same(run_dynamics(REQUEST, tmp_path), uncut)
-    over = run_dynamics(replace(REQUEST, stop_at_s=time.time() - 1), tmp_path)
-    assert over.outcome.finished  # nothing was left to do
-    assert_same(over, uncut)
+
+
+def test_a_finished_run_is_only_looked_at(uncut: AimdRun) -> None:
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in uncut.folder.iterdir()}
+    assert run_dynamics(replace(REQUEST, stop_at_s=time.time() - 1), uncut.folder) == uncut
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in uncut.folder.iterdir()} == before
+
+
+def test_a_checkpoint_stands_for_a_whole_copy(uncut: AimdRun, tmp_path: Path) -> None:
+    """A process that was killed while it copied leaves no checkpoint; the next one copies anew."""
+    (tmp_path / TRAJECTORY_FILE).write_bytes((uncut.folder / TRAJECTORY_FILE).read_bytes()[:5000])
+    assert take_over(REQUEST, [uncut.folder], tmp_path) == uncut.folder
+    for name in (CHECKPOINT_FILE, TRAJECTORY_FILE):
+        assert (tmp_path / name).read_bytes() == (uncut.folder / name).read_bytes()
+
+
+def test_folders_that_cannot_be_read_are_passed_over(uncut: AimdRun, tmp_path: Path) -> None:
+    """A path too long for the system fails as a folder without permission does, which no test of root's meets."""
+    assert take_over(REQUEST, [tmp_path.joinpath(*["x" * 250] * 20), uncut.folder], tmp_path) == uncut.folder
+
+
+def test_frames_show_between_checkpoints_that_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint of a slow engine may be later than what is taken for frozen."""
+    identity = REQUEST.identity(engine_by_name("nep").stamp())
+    frames = [
+        Frame(step, step * 2e-3, REQUEST.crystal.positions, REQUEST.crystal.cell, 300.0, 0.0, 0.0, 0.0)
+        for step in (0, 10, 20)
+    ]
+    with Writer.create(tmp_path / TRAJECTORY_FILE, header_of(REQUEST, identity)) as writer:
+        recorder = Recorder(tmp_path, identity, writer, None)
+        for flush_s, frame, whole in zip((60.0, 0.0, 60.0), frames, (0, 2, 2), strict=True):
+            monkeypatch.setattr(aimd_worker, "FLUSH_S", flush_s)
+            recorder.frame(frame)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", InputWarning)  # it still grows
+                assert len(load_stored(tmp_path / TRAJECTORY_FILE).table) == whole
 
 
 def test_a_run_is_taken_over_from_where_it_got_farthest(uncut: AimdRun, tmp_path: Path) -> None:
@@ -178,6 +241,11 @@ def test_an_explosion_halves_the_time_step_from_the_last_checkpoint_on(tmp_path:
     assert first.actions == ["time step 10 fs from the last checkpoint on"]
     trajectory = read_trajectory(run.trajectory)
     assert trajectory.times_ps == pytest.approx(np.arange(21) * 0.02, rel=1e-9, abs=1e-12)
+
+
+def test_how_far_a_run_has_got_is_never_beyond_its_end(uncut: AimdRun) -> None:
+    """Also where the folder holds a longer run."""
+    assert done_ps(uncut.folder, protocol(ps=0.2)) == pytest.approx(0.4, rel=1e-12)
 
 
 def test_what_always_explodes_fails_with_its_cause(tmp_path: Path) -> None:

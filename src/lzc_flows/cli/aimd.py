@@ -34,7 +34,9 @@ def aimd(
     supercell: Annotated[tuple[int, int, int], typer.Option(help="Repeats along a, b and c.")] = (1, 1, 1),
     mobile: Annotated[str, typer.Option(help="Element whose diffusion is analysed.")] = "Li",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; by default aimd-FILE-CHECKSUM.")] = None,
-    walltime_minutes: Annotated[float | None, typer.Option(help="Stop in order after this time.")] = None,
+    walltime_minutes: Annotated[
+        float | None, typer.Option(help="Stop in order after this time; by default before the batch job ends.")
+    ] = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Run molecular dynamics of FILE and say how its mobile ions diffuse.
@@ -48,10 +50,11 @@ def aimd(
     from lzc_flows.errors import InputError
     from lzc_flows.jobs.aimd import aimd_document
     from lzc_flows.recovery.aimd import run_dynamics
+    from lzc_flows.settings import get_settings
 
     if walltime_minutes is not None and not walltime_minutes > 0:
         raise InputError(f"--walltime-minutes {walltime_minutes:g}: above 0 is allowed")
-    stop_at_s = None if walltime_minutes is None else time.time() + 60 * walltime_minutes
+    stop_at_s = get_settings().stop_at_s if walltime_minutes is None else time.time() + 60 * walltime_minutes
     structure = _ordered(file, supercell, mobile)
     request = AimdRequest(structure, engine, load_protocol(protocol, temperature), seed, stop_at_s=stop_at_s)
     identity = request.identity(engine_by_name(engine).stamp())
@@ -118,6 +121,8 @@ def _print(document: AimdDoc, trajectory: Path) -> None:
         f"{kinetics.temperature_k:.0f} ± {kinetics.temperature_deviation_k:.0f} K: {document.stability.label}",
         highlight=False,
     )
+    if document.stability.label == "unknown":
+        stdout.print(f"stability unknown: {document.stability.notes[0]}", highlight=False, soft_wrap=True)
     found = document.diffusion
     if found is None:
         stdout.print(f"no diffusivity: {document.no_diffusion_because}", highlight=False, soft_wrap=True)

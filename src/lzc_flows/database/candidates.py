@@ -10,6 +10,7 @@ from pymatgen.core import Composition
 
 from lzc_flows.crystal.cost import cost_usd_per_kg
 from lzc_flows.database.stores import CANDIDATES, PLAN, TASKS, Database
+from lzc_flows.documents.aimd_protocol import AimdProtocol
 from lzc_flows.documents.bvse import Barriers
 from lzc_flows.documents.candidate import CandidateDoc, StageRecord
 from lzc_flows.errors import InputError
@@ -112,7 +113,7 @@ def _transport(output: dict[str, Any]) -> dict[str, Any]:
     stability, diffusion = output["stability"], output["diffusion"]
     found: dict[str, Any] = {
         "stability": stability["label"],
-        "aimd_temperature_k": output["protocol"]["segments"][-1]["temperature"],
+        "aimd_temperature_k": AimdProtocol(**output["protocol"]).segments[-1].end_k,
     }
     if stability["intact"] and diffusion is not None:
         low, high = diffusion["sigma_interval"]

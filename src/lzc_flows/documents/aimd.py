@@ -17,7 +17,9 @@ class Kinetics(Document):
     """How long a run was, and how well it kept what it had to keep."""
 
     ps: float = Field(description="Length of the whole run, in ps.")
-    production_ps: float = Field(description="Length of the part that is analysed, in ps: the last segment.")
+    production_ps: float = Field(
+        description="Length of the production part, in ps: the last segment, which is what is analysed."
+    )
     frames: int = Field(description="Frames in the trajectory.")
     temperature_k: float = Field(description="Mean kinetic temperature of the production part, in K.")
     temperature_deviation_k: float = Field(description="Its standard deviation from frame to frame, in K.")
@@ -32,8 +34,14 @@ class AimdDoc(Document):
     structure: Structure = Field(description="Where the run started, with oxidation states and Wyckoff labels.")
     final_structure: Structure = Field(description="Where it ended.")
     kinetics: Kinetics = Field(description="Length, temperature and drift.")
-    stability: StabilityDoc = Field(description="Whether the framework stayed a crystal.")
-    density: DensityDoc = Field(description="Where the mobile ions were, and how that is connected.")
+    stability: StabilityDoc = Field(
+        description="Whether the framework stayed a crystal; where that was refused the label is unknown, and a note "
+        "says why."
+    )
+    density: DensityDoc | None = Field(
+        description="Where the mobile ions were, and how that is connected; None if that was refused."
+    )
+    no_density_because: str | None = Field(description="Why there is no density, in one line.")
     diffusion: DiffusionDoc | None = Field(description="How the mobile ion diffuses; None if that was refused.")
     no_diffusion_because: str | None = Field(description="Why there is no diffusivity, in one line.")
     halvings: int = Field(description="How often custodian halved the time step.")

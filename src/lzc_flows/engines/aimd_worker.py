@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from lzc_flows.dynamics.schedule import Schedule
 from lzc_flows.dynamics.state import Crystal, State, starting_state
 from lzc_flows.dynamics.watch import ExplosionError
 from lzc_flows.engines.mlip import engine_by_name
-from lzc_flows.errors import CalculationError
+from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.processes import end_with_parent
 from lzc_flows.trajectory.model import Frame, Header
@@ -39,6 +39,10 @@ REQUEST_FILE = "aimd_request.json"
 CHECKPOINT_FILE = "aimd_checkpoint.npz"
 TRAJECTORY_FILE = "trajectory.h5"
 OUTCOME_FILE = "aimd_outcome.json"
+
+FLUSH_S = 60.0
+"""Frames are on the disk after so long at the latest, in s: between checkpoints of a slow engine, which may lie hours
+apart, they show that the run goes on."""
 
 
 @dataclass(frozen=True)
@@ -111,13 +115,16 @@ class AimdOutcome:
         Time of this worker in s.
     explosion
         What went wrong, None if nothing did.
+    refusal
+        Why the run cannot begin, or go on from what is in its folder; None if it can.
     """
 
     finished: bool
     step: int
     halvings: int
-    wall_s: float
+    wall_s: float = 0.0
     explosion: str | None = None
+    refusal: str | None = None
 
     def write(self, folder: Path) -> None:
         """Write the outcome atomically."""
@@ -139,14 +146,17 @@ class Recorder:
         self.writer = writer
         self.stop_at_s = stop_at_s
         self.told_to_stop = False
+        self.flushed_s = time.monotonic()
 
     def frame(self, frame: Frame) -> None:
         """Append a frame to the trajectory."""
         self.writer.append(frame)
+        if time.monotonic() - self.flushed_s > FLUSH_S:
+            self._flush()
 
     def checkpoint(self, state: State) -> None:
         """Write the state, after all frames up to it."""
-        self.writer.flush()
+        self._flush()
         write_checkpoint(self.checkpoint_file, state, self.identity)
 
     def stop_requested(self) -> bool:
@@ -157,18 +167,34 @@ class Recorder:
         """Stop before the next step; handles a signal."""
         self.told_to_stop = True
 
+    def _flush(self) -> None:
+        self.writer.flush()
+        self.flushed_s = time.monotonic()
+
 
 def run(folder: Path) -> AimdOutcome:
     """Run what the request in `folder` asks for from where its checkpoint left off; return the outcome, written."""
     start = time.monotonic()
     request = AimdRequest.read(folder)
+    try:
+        outcome = _advance(request, folder)
+    except InputError as error:  # another try would end in the same way
+        outcome = AimdOutcome(finished=False, step=0, halvings=request.halvings, refusal=str(error))
+    outcome = replace(outcome, wall_s=time.monotonic() - start)
+    outcome.write(folder)
+    return outcome
+
+
+def _advance(request: AimdRequest, folder: Path) -> AimdOutcome:
+    """Run the request from where its checkpoint left off; refuse it before anything is written."""
     engine = engine_by_name(request.engine)
     identity = request.identity(engine.stamp())
+    force_field = engine.force_field(request.crystal.system.species)
     state, writer = _state_and_writer(request, identity, folder)
     recorder = Recorder(folder, identity, writer, request.stop_at_s)
     signal.signal(signal.SIGTERM, recorder.tell_to_stop)
     with writer:
-        dynamics = Dynamics(state, request.protocol, engine.force_field(state.system.species))
+        dynamics = Dynamics(state, request.protocol, force_field)
         if writer.n_frames == 0:
             recorder.frame(dynamics.frame())
             recorder.checkpoint(state)
@@ -177,9 +203,7 @@ def run(folder: Path) -> AimdOutcome:
             finished = dynamics.run(recorder)
         except ExplosionError as error:
             finished, explosion = False, str(error)
-    outcome = AimdOutcome(finished, state.protocol_step, state.halvings, time.monotonic() - start, explosion)
-    outcome.write(folder)
-    return outcome
+    return AimdOutcome(finished, state.protocol_step, state.halvings, explosion=explosion)
 
 
 def _state_and_writer(request: AimdRequest, identity: RunIdentity, folder: Path) -> tuple[State, Writer]:

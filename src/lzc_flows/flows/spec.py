@@ -59,6 +59,14 @@ class AimdStage(FrozenModel):
     seed: int = Field(default=1, ge=0, description="Seed of the starting velocities.")
     top: int = Field(ge=1, description="Gate: how many of the best by performance, as far as it is known before, run.")
 
+    @field_validator("protocol")
+    @classmethod
+    def _ends_held(cls, protocol: AimdProtocol) -> AimdProtocol:
+        last = protocol.segments[-1]
+        if last.start_k != last.end_k:
+            raise InputError("its last segment, which is analysed, must be at one temperature")
+        return protocol
+
     @model_validator(mode="before")
     @classmethod
     def _named(cls, content: Any) -> Any:

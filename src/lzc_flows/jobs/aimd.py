@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jobflow import Maker, Response, job
@@ -12,9 +14,7 @@ from pymatgen.core import Structure
 
 from lzc_flows.documents.aimd import AimdDoc, Kinetics
 from lzc_flows.documents.aimd_protocol import AimdProtocol, named_protocol
-from lzc_flows.documents.diffusion import DiffusionDoc
 from lzc_flows.documents.stability import CoordinationDoc, DensityDoc, SpeciesMotionDoc, StabilityDoc
-from lzc_flows.dynamics.state import Crystal
 from lzc_flows.engines.aimd_worker import AimdRequest
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.errors import InputError
@@ -27,6 +27,7 @@ from lzc_flows.trajectory.reader import read_trajectory
 from lzc_flows.transport.density import RESOLUTION_ANGSTROM, probability_density
 from lzc_flows.transport.density_connectivity import connectivity
 from lzc_flows.transport.diffusion import diffusion
+from lzc_flows.transport.motion import Motion
 from lzc_flows.transport.stability import stability
 
 
@@ -71,8 +72,7 @@ class AimdMaker(Maker):
         """
         here = Path.cwd()
         request = AimdRequest(structure, self.engine, self.protocol, self.seed, stop_at_s=get_settings().stop_at_s)
-        beside = [path for path in here.parent.iterdir() if path.is_dir() and path != here]
-        take_over(request, [*([Path(prev_dir)] if prev_dir else []), *beside], here)
+        take_over(request, [*([Path(prev_dir)] if prev_dir else []), *_beside(here)], here)
         run = run_dynamics(request, here)
         if not run.outcome.finished:
             return Response(replace=self.make(structure, prev_dir=str(here)))
@@ -82,18 +82,24 @@ class AimdMaker(Maker):
 
 
 def aimd_document(request: AimdRequest, run: AimdRun, mobile: str) -> AimdDoc:
-    """Return the document of a finished run, without the trajectory itself."""
+    """Return the document of a finished run, without the trajectory itself.
+
+    An analysis that refuses the run says why in the document: the dynamics, which took the time, are kept.
+    """
     whole = read_trajectory(run.trajectory)
-    part = production(whole)
-    found, refusal = _diffusion(part, request, mobile)
+    density, no_density_because = _found_or_why(lambda motion: _density(motion, mobile), whole)
+    found, no_diffusion_because = _found_or_why(
+        lambda motion: diffusion(motion, mobile, request.protocol.segments[-1].end_k), whole
+    )
     return AimdDoc(
         structure=request.structure,
         final_structure=_last_structure(request.structure, whole),
-        kinetics=_kinetics(whole, part, request.crystal),
-        stability=_stability(part, mobile),
-        density=_density(part, mobile),
-        diffusion=found,
-        no_diffusion_because=refusal,
+        kinetics=_kinetics(whole, request),
+        stability=_stability(whole, mobile),
+        density=density,
+        no_density_because=no_density_because,
+        diffusion=None if found is None else diffusion_document(found),
+        no_diffusion_because=no_diffusion_because,
         halvings=run.outcome.halvings,
         launches=run.history.launches,
         wall_s=run.history.wall_s,
@@ -104,17 +110,29 @@ def aimd_document(request: AimdRequest, run: AimdRun, mobile: str) -> AimdDoc:
     )
 
 
-def _diffusion(part: Trajectory, request: AimdRequest, mobile: str) -> tuple[DiffusionDoc | None, str | None]:
-    """Return the diffusivity, or why there is none."""
+def _beside(folder: Path) -> list[Path]:
+    """Return the folders beside this one."""
     try:
-        found = diffusion(motion_of(part), mobile, request.protocol.segments[-1].end_k)
+        return [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
+    except OSError:  # they may be no business of ours
+        return []
+
+
+Found = TypeVar("Found")
+
+
+def _found_or_why(analysis: Callable[[Motion], Found], whole: Trajectory) -> tuple[Found | None, str | None]:
+    """Return what an analysis finds in the production part, or why it refuses it."""
+    try:
+        return analysis(motion_of(production(whole))), None
     except InputError as error:
         return None, str(error)
-    return diffusion_document(found), None
 
 
-def _stability(part: Trajectory, mobile: str) -> StabilityDoc:
-    found = stability(motion_of(part), mobile)
+def _stability(whole: Trajectory, mobile: str) -> StabilityDoc:
+    found, refusal = _found_or_why(lambda motion: stability(motion, mobile), whole)
+    if found is None:
+        return StabilityDoc(label="unknown", intact=False, motion={}, coordination={}, notes=[str(refusal)])
     return StabilityDoc(
         label=found.label,
         intact=found.intact,
@@ -127,8 +145,8 @@ def _stability(part: Trajectory, mobile: str) -> StabilityDoc:
     )
 
 
-def _density(part: Trajectory, mobile: str) -> DensityDoc:
-    found = connectivity(probability_density(motion_of(part), mobile))
+def _density(motion: Motion, mobile: str) -> DensityDoc:
+    found = connectivity(probability_density(motion, mobile))
     return DensityDoc(
         resolution_angstrom=RESOLUTION_ANGSTROM,
         fraction=found.fraction,
@@ -139,9 +157,11 @@ def _density(part: Trajectory, mobile: str) -> DensityDoc:
     )
 
 
-def _kinetics(whole: Trajectory, part: Trajectory, crystal: Crystal) -> Kinetics:
-    assert whole.observables is not None  # of our own file
-    assert part.observables is not None
+def _kinetics(whole: Trajectory, request: AimdRequest) -> Kinetics:
+    # the last segment, also where it is a ramp, which no analysis takes; its frames are those after its start
+    protocol = request.protocol
+    part = whole.between(protocol.ps - protocol.segments[-1].ps + 0.5e-3 * protocol.frame_interval_fs)
+    assert part.observables is not None  # of our own file
     temperatures, conserved = part.observables.temperatures_k, part.observables.conserved_ev
     return Kinetics(
         ps=float(whole.times_ps[-1]),
@@ -149,7 +169,7 @@ def _kinetics(whole: Trajectory, part: Trajectory, crystal: Crystal) -> Kinetics
         frames=len(whole),
         temperature_k=float(temperatures.mean()),
         temperature_deviation_k=float(temperatures.std()),
-        drift_ev_per_atom=float(np.abs(conserved - conserved[0]).max()) / len(crystal.system.species),
+        drift_ev_per_atom=float(np.abs(conserved - conserved[0]).max()) / len(whole.species),
     )
 
 

@@ -21,6 +21,7 @@ from lzc_flows.launch.recover import recover_lost
 from lzc_flows.launch.status import CampaignStatus, campaign_status
 from lzc_flows.launch.submit import advance, queue_job, submit
 from lzc_flows.launch.worker import WorkerPool, run_ranking
+from lzc_flows.settings import get_settings
 
 POLL_S = 1.0
 
@@ -101,6 +102,8 @@ def _work_until_idle(setting: Setting, queue_more: Callable[[Campaign, Database,
     with pool, CampaignProgress(setting.launchpad, keys) as progress:
         while status.active:
             progress.show(status)
+            if not pool.alive and get_settings().time_is_over:
+                break  # the next run goes on
             if not pool.alive:
                 raise CalculationError(f"all workers ended early: see {setting.folder / 'workers'}")
             time.sleep(POLL_S)

@@ -24,6 +24,7 @@ from lzc_flows.database.processes import ProcessName
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import Database, connect
 from lzc_flows.launch.launchpad import fireworks_of, open_launchpad
+from lzc_flows.settings import get_settings
 
 IDLE_S = 0.5
 """How long a worker waits before it looks for work again."""
@@ -107,14 +108,14 @@ class Place:
 
 
 def work(database: Database, campaign: str, folder: Path, place: Place) -> None:
-    """Run a campaign's ready fireworks one after another until the parent process is gone."""
+    """Run a campaign's ready fireworks one after another until the parent process is gone or the walltime is over."""
     SETTINGS.JOB_STORE = database.job_store()
     launchpad = open_launchpad(database)
     name = FWorker(name=str(ProcessName.of_this_process()))
-    while os.getppid() == place.parent:
+    while os.getppid() == place.parent and not get_settings().time_is_over:
         ready = ready_ids(launchpad, planned_keys(database, campaign))
         for fw_id in ready[place.number :: place.size] or ready:
-            if os.getppid() != place.parent:
+            if os.getppid() != place.parent or get_settings().time_is_over:
                 return
             _launch(launchpad, name, fw_id, folder)
         if not ready:

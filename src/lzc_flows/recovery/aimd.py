@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from lzc_flows.documents.aimd_protocol import AimdProtocol
 from lzc_flows.documents.base import Correction, Document
 from lzc_flows.dynamics.checkpoint import read_checkpoint, steps_done
 from lzc_flows.dynamics.schedule import Schedule
+from lzc_flows.dynamics.state import State
 from lzc_flows.engines.aimd_worker import (
     CHECKPOINT_FILE,
     OUTCOME_FILE,
@@ -28,6 +32,7 @@ from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, run_worker
 
 STDERR_FILE = "aimd.stderr"
 HISTORY_FILE = "aimd_history.json"
+LOCK_FILE = "aimd.lock"
 
 AIMD = WorkerKind(
     what="molecular dynamics",
@@ -104,18 +109,36 @@ def run_dynamics(request: AimdRequest, folder: Path) -> AimdRun:
     Raises
     ------
     InputError
-        A checkpoint or trajectory of another run is there, or the engine is not installed.
+        A checkpoint or trajectory of another run is there, another process runs there, the folder cannot be written,
+        the engine is not installed or does not know an element. No new folder is left without a checkpoint.
     CalculationError
         The handlers could not mend what went wrong.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    is_new = not folder.exists()
     if (folder / CHECKPOINT_FILE).is_file():
-        request = replace(request, halvings=max(request.halvings, _halvings(request, folder)))
+        state = _state_in(folder, request)
+        done = _finished(folder, request, state)
+        if done is not None:
+            return done
+        request = replace(request, halvings=max(request.halvings, state.halvings))
+    with _alone_in(folder):
+        try:
+            return _launch(request, folder)
+        except InputError:
+            if is_new and not (folder / CHECKPOINT_FILE).exists():  # nothing was computed
+                shutil.rmtree(folder)
+            raise
+
+
+def _launch(request: AimdRequest, folder: Path) -> AimdRun:
+    """Run the worker until it is done or refuses the request."""
     (folder / OUTCOME_FILE).unlink(missing_ok=True)
     request.write(folder)
     corrections = run_worker(AIMD, folder, [ExplodedHandler()])
     outcome, before = AimdOutcome.read(folder), History.read(folder)
     assert outcome is not None  # the worker is done
+    if outcome.refusal is not None:
+        raise InputError(outcome.refusal)
     history = History(
         launches=before.launches + 1,
         wall_s=before.wall_s + outcome.wall_s,
@@ -123,6 +146,24 @@ def run_dynamics(request: AimdRequest, folder: Path) -> AimdRun:
     )
     history.write(folder)
     return AimdRun(folder, outcome, history)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Make a folder and keep other processes from running there; the lock goes with the process."""
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((folder / LOCK_FILE).open("w"))
+        except OSError as error:
+            raise InputError(f"{folder}: a folder that can be written is allowed ({error.strerror})") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"{folder}: another process runs there now; one at a time is allowed") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 def take_over(request: AimdRequest, earlier: list[Path], folder: Path) -> Path | None:
@@ -137,26 +178,38 @@ def take_over(request: AimdRequest, earlier: list[Path], folder: Path) -> Path |
     for place in earlier:
         try:
             state = read_checkpoint(place / CHECKPOINT_FILE, species, identity)
-        except InputError:
+            if state.protocol_step > step and (place / TRAJECTORY_FILE).is_file():
+                farthest, step = place, state.protocol_step
+        except (InputError, OSError):  # of another run, or a folder that others keep to themselves
             continue
-        if state.protocol_step > step and (place / TRAJECTORY_FILE).is_file():
-            farthest, step = place, state.protocol_step
     if farthest is not None:
-        # the checkpoint first: the trajectory then holds at least its frames
-        for name in (CHECKPOINT_FILE, TRAJECTORY_FILE, HISTORY_FILE):
+        # read first, so that the trajectory holds at least its frames; written last, so that it stands for a whole copy
+        checkpoint = (farthest / CHECKPOINT_FILE).read_bytes()
+        for name in (TRAJECTORY_FILE, HISTORY_FILE):
             if (farthest / name).is_file():
                 shutil.copyfile(farthest / name, folder / name)
+        write_atomically(folder / CHECKPOINT_FILE, checkpoint)
     return farthest
 
 
 def done_ps(folder: Path, protocol: AimdProtocol) -> float:
     """Return how far the run in a folder has got by its last checkpoint, in ps."""
     schedule = Schedule.of(protocol)
-    step = steps_done(folder / CHECKPOINT_FILE)
+    step = min(steps_done(folder / CHECKPOINT_FILE), schedule.steps)  # it may be another run's
     return schedule.stretch(step).time_fs(step) / 1000
 
 
-def _halvings(request: AimdRequest, folder: Path) -> int:
-    """Return how often the run in a folder has halved its time step; refuse one that is another run."""
+def _state_in(folder: Path, request: AimdRequest) -> State:
+    """Return the last checkpoint of the run in a folder; refuse one that is another run."""
     identity = request.identity(engine_by_name(request.engine).stamp())
-    return read_checkpoint(folder / CHECKPOINT_FILE, request.crystal.system, identity).halvings
+    return read_checkpoint(folder / CHECKPOINT_FILE, request.crystal.system, identity)
+
+
+def _finished(folder: Path, request: AimdRequest, state: State) -> AimdRun | None:
+    """Return the run in a folder if nothing of it is left to do; its files stay as they are."""
+    outcome = AimdOutcome.read(folder)
+    at_end = state.step >= Schedule.of(request.protocol, state.halvings).steps
+    whole = (folder / TRAJECTORY_FILE).is_file() and (folder / HISTORY_FILE).is_file()
+    if not (outcome is not None and outcome.finished and at_end and whole):
+        return None
+    return AimdRun(folder, outcome, History.read(folder))
