@@ -81,7 +81,7 @@ def show(folder: Path, docs: Path) -> None:
     images = docs / "images"
     write_png(arrhenius_figure(line, arrhenius_points(results), SOURCE), images / "aimd-arrhenius.png")
     write_png(msd_figure([curves[600], curves[1100]]), images / "aimd-msd.png")
-    write_png(density_figure(density, aimd_host().structure), images / "aimd-density.png")
+    write_png(density_figure(density, aimd_host().structure), images / "aimd-density.png", dpi=110)
 
 
 def main() -> None:
