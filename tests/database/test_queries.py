@@ -79,7 +79,8 @@ def filled(database: Database) -> Database:
     database.collection(CANDIDATES).insert_many(documents)
     names = ("key", "stage_keys", "campaigns")
     database.collection(PLAN).insert_many([{name: document[name] for name in names} for document in documents])
-    database.collection(CAMPAIGNS).insert_many([{"name": name, "spec": {}} for name in ("other", "2026")])
+    spec = {"stages": {"order": {"engine": "nep"}, "bvse": None, "aimd": {"top": 3}}}
+    database.collection(CAMPAIGNS).insert_many([{"name": name, "spec": spec} for name in ("other", "2026")])
     return database
 
 
@@ -127,9 +128,10 @@ def test_filters_stay_within_the_campaign(filled: Database) -> None:
     assert candidates(filled, "other", "cation=Ti") == []
     assert planned_keys(filled, "other") == {"undoped-order", "undoped-relax"}
     assert (planned_candidates(filled, "other"), planned_candidates(filled, "2026")) == (1, 4)
-    assert planned_stages(filled, "2026") == ("order", "relax")
+    assert planned_stages(filled, "2026") == {"order": 4, "aimd": 3}
+    assert planned_stages(filled, "none") == {}
+    assert planned_stages(filled, "other") == {"order": 1, "aimd": 1}
     assert (planned_keys(filled, "none"), planned_candidates(filled, "none")) == (set(), 0)
-    assert planned_stages(filled, "none") == ()
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_an_unknown_campaign_is_an_empty_table_of_the_same_columns(filled: Datab
 
 
 def test_an_unknown_campaign_is_refused_with_the_known_ones(filled: Database, database: Database) -> None:
-    assert campaign_document(filled, "2026") == {"name": "2026", "spec": {}}
+    assert campaign_document(filled, "2026")["name"] == "2026"
     with pytest.raises(InputError, match=r"^campaign 'nine': not in the database; it holds 2026, other$"):
         campaign_document(filled, "nine")
     filled.collection(CAMPAIGNS).delete_many({})

@@ -18,8 +18,8 @@ from lzc_flows.launch.submit import queue_job, submit
 def status(order: int, bvse: int = 0, failed: int = 0) -> CampaignStatus:
     counts = {
         "order": {"COMPLETED": order, "READY": 4 - order},
-        "relax": {"COMPLETED": bvse, "FIZZLED": failed},
-        "bvse": {"COMPLETED": bvse},
+        "relax": {"COMPLETED": bvse, "FIZZLED": failed, "TO DO": 4 - bvse - failed},
+        "bvse": {"COMPLETED": bvse, "TO DO": 4 - bvse},
     }
     return CampaignStatus("tiny", 4, counts, [Failure("key", "relax", "why")] * failed)
 

@@ -101,10 +101,12 @@ def planned_candidates(database: Database, campaign: str) -> int:
     return database.collection(PLAN).count_documents({"campaigns": campaign})
 
 
-def planned_stages(database: Database, campaign: str) -> tuple[str, ...]:
-    """Return the stages of a submitted campaign, in their order."""
-    plan = database.collection(PLAN).find_one({"campaigns": campaign}, {"stage_keys": True})
-    return tuple(plan["stage_keys"]) if plan else ()
+def planned_stages(database: Database, campaign: str) -> dict[str, int]:
+    """Return how many candidates are to run each stage, all or what its gate lets pass; empty before a submission."""
+    found = database.collection(CAMPAIGNS).find_one({"name": campaign}, {"spec.stages": True})
+    candidates = planned_candidates(database, campaign)
+    there = {name: stage for name, stage in found["spec"]["stages"].items() if stage is not None} if found else {}
+    return {name: min(stage.get("top", candidates), candidates) for name, stage in there.items()}
 
 
 def candidates(database: Database, campaign: str, where: str = "") -> list[dict[str, Any]]:

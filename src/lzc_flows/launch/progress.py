@@ -54,15 +54,15 @@ class CampaignProgress:
             running.setdefault(state.stage, []).append(f"{state.key.rpartition('_')[0]}{_last_step(directory)}")
         for stage, counts in status.counts.items():
             if stage not in self.tasks:
-                self.tasks[stage] = self.bars.add_task(stage, total=status.candidates, running="")
+                self.tasks[stage] = self.bars.add_task(stage, total=None, running="")
             done = counts.get("COMPLETED", 0) + counts.get("FIZZLED", 0)
             failed = f"[red]{counts['FIZZLED']} failed[/red] " if counts.get("FIZZLED") else ""
             now = failed + " · ".join(running.get(stage, []))
-            self.bars.update(self.tasks[stage], completed=done, running=now)
+            self.bars.update(self.tasks[stage], completed=done, total=sum(counts.values()), running=now)
 
     def _print_line(self, status: CampaignStatus) -> None:
         counts = ", ".join(
-            f"{stage} {counts.get('COMPLETED', 0)}/{status.candidates}" for stage, counts in status.counts.items()
+            f"{stage} {counts.get('COMPLETED', 0)}/{sum(counts.values())}" for stage, counts in status.counts.items()
         )
         failed = f", {len(status.failures)} failed" if status.failures else ""
         line, (last, printed) = f"{status.campaign}: {counts}{failed}", self.last_line

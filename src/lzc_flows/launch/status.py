@@ -30,8 +30,8 @@ class CampaignStatus:
     candidates
         Number of candidates.
     counts
-        For each stage, the number of candidates by FireWorks state; those not queued, yet or by the stage's gate, count
-        as ``TO DO``.
+        For each stage, the number of candidates by FireWorks state; those not queued yet count as ``TO DO``, but not
+        those that the stage's gate will keep out.
     failures
         What failed and why.
     """
@@ -60,9 +60,10 @@ def campaign_status(database: Database, launchpad: LaunchPad, campaign: str) -> 
     newest = {state.key: state for state in sorted(stage_states(launchpad, set(results)), key=_age)}
     states = list(newest.values())
     counts = {}
-    for stage in planned_stages(database, campaign):
+    for stage, planned in planned_stages(database, campaign).items():
         found = Counter(state.state for state in states if state.stage == stage)
-        to_do = candidates - sum(found.values())
+        # a gate lets others pass once what was lost is recovered: more may have run than it lets pass
+        to_do = max(planned - sum(found.values()), 0)
         counts[stage] = {**found, **({"TO DO": to_do} if to_do else {})}
     failed = [state for state in states if state.state == "FIZZLED"]
     failures = [Failure(results[state.key], state.stage, _reason(launchpad, state)) for state in failed]
