@@ -11,10 +11,12 @@ from lzc_flows.documents.aimd_protocol import AimdProtocol, Segment
 from lzc_flows.documents.diffusion import ArrheniusDoc, DiffusionDoc, DiffusionResult
 from lzc_flows.errors import InputError
 from lzc_flows.jobs.diffusion import (
+    UNKNOWN,
     arrhenius_document,
     arrhenius_points,
     diffusion_document,
     diffusion_result,
+    framework_label,
     motion_of,
     production,
     target_temperature_k,
@@ -38,6 +40,7 @@ def walk(frames: int, seed: int = 0, step_A: float = 0.8) -> NDArray[np.float64]
     rng = np.random.default_rng(seed)
     positions = rng.normal(0, 0.05, (frames, len(SPECIES), 3))
     positions[:, :4] += rng.normal(0, step_A, (frames, 4, 3)).cumsum(axis=0)
+    positions[:, 5] += CELL.sum(axis=0) / 2
     return positions
 
 
@@ -175,6 +178,7 @@ def test_the_result_says_where_it_is_from(tmp_path: Path) -> None:
     assert (document.formula, document.engine, document.mean_temperature_k) == ("Li2Cl", "nep 1", 900.0)
     assert document.part_ps == pytest.approx((2.1, 22.0))
     assert document.notes == list(found.notes)
+    assert document.framework == "stable"
     assert DiffusionResult.model_validate_json(document.model_dump_json()) == document
 
 
@@ -184,6 +188,21 @@ def test_a_temperature_far_from_that_of_the_frames_is_noted(tmp_path: Path, temp
     document = diffusion_result(part, diffusion(motion_of(part), "Li", temperature_k))
     said = [note for note in document.notes if note.startswith("the mean kinetic temperature is 900 K, not ")]
     assert bool(said) is noted
+
+
+def test_a_framework_that_does_not_stay_is_named_and_fits_no_line() -> None:
+    """All six atoms walk."""
+    rng = np.random.default_rng(5)
+    molten = foreign(walk(400) + rng.normal(0, 0.5, (400, len(SPECIES), 3)).cumsum(axis=0))
+    document = diffusion_result(molten, diffusion(motion_of(molten), "Li", 900.0))
+    assert document.framework not in ("stable", "unknown")
+    assert document.notes[-1] == f"{document.framework}: this is not diffusion in the crystal"
+    with pytest.raises(InputError, match=f"^theirs: {document.framework}: results of a framework that stayed one"):
+        arrhenius_points([document, result(800.0), result(1000.0)])
+
+
+def test_a_framework_too_short_to_be_told_is_unknown() -> None:
+    assert framework_label(foreign(walk(20)), "Li") == UNKNOWN
 
 
 def test_the_document_of_a_line_has_all_that_was_fitted() -> None:

@@ -136,7 +136,7 @@ def _print(result: DiffusionResult) -> None:
     )
     stdout.print(
         f"{result.formula}, {result.ions} {result.species}, {result.temperature_k:g} K{kinetic}, "
-        f"{result.part_ps[0]:g} to {result.part_ps[1]:g} ps",
+        f"{result.part_ps[0]:g} to {result.part_ps[1]:g} ps; framework: {result.framework}",
         highlight=False,
     )
     table = Table("", "value", "68 % interval", "unit", box=None)

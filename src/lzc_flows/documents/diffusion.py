@@ -68,6 +68,10 @@ class DiffusionResult(DiffusionDoc):
     formula: str = Field(description="Reduced formula of its atoms.")
     engine: str | None = Field(description="Engine of its forces, with version; none for files that others wrote.")
     part_ps: tuple[float, float] = Field(description="First and last time of what was analysed, in ps.")
+    framework: str = Field(
+        description="What became of the framework: stable, anion rotation, framework hops, ..., melted; unknown where "
+        "that cannot be told."
+    )
     mean_temperature_k: float | None = Field(
         description="Mean kinetic temperature there, in K; none for files that others wrote."
     )

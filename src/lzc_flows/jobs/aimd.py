@@ -18,7 +18,7 @@ from lzc_flows.documents.stability import CoordinationDoc, DensityDoc, SpeciesMo
 from lzc_flows.engines.aimd_worker import AimdRequest
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.errors import InputError
-from lzc_flows.jobs.diffusion import diffusion_document, motion_of, production
+from lzc_flows.jobs.diffusion import UNKNOWN, diffusion_document, motion_of, production
 from lzc_flows.jobs.relax import with_sites_of
 from lzc_flows.recovery.aimd import AimdRun, run_dynamics, take_over
 from lzc_flows.settings import get_settings
@@ -132,7 +132,7 @@ def _found_or_why(analysis: Callable[[Motion], Found], whole: Trajectory) -> tup
 def _stability(whole: Trajectory, mobile: str) -> StabilityDoc:
     found, refusal = _found_or_why(lambda motion: stability(motion, mobile), whole)
     if found is None:
-        return StabilityDoc(label="unknown", intact=False, motion={}, coordination={}, notes=[str(refusal)])
+        return StabilityDoc(label=UNKNOWN, intact=False, motion={}, coordination={}, notes=[str(refusal)])
     return StabilityDoc(
         label=found.label,
         intact=found.intact,

@@ -27,8 +27,12 @@ from lzc_flows.trajectory.model import Trajectory
 from lzc_flows.transport.arrhenius import Arrhenius, ArrheniusPoint
 from lzc_flows.transport.diffusion import Diffusion
 from lzc_flows.transport.motion import Motion
+from lzc_flows.transport.stability import INTACT, stability
 
 ROOM_TEMPERATURE_K = 300.0
+
+UNKNOWN = "unknown"
+"""Label of a framework of which nothing can be told."""
 
 _OFF_TARGET = 0.05
 """Relative deviation of the mean kinetic temperature from the protocol's from which on a note says so. That of one
@@ -96,14 +100,19 @@ def diffusion_document(found: Diffusion) -> DiffusionDoc:
 def diffusion_result(part: Trajectory, found: Diffusion) -> DiffusionResult:
     """Return the document of what was found in a part of a trajectory, with where it is from.
 
-    A note says where the mean kinetic temperature is more than 5 % off the temperature taken.
+    A note says where the mean kinetic temperature is more than 5 % off the temperature taken, and where the framework
+    is no longer that of the crystal.
     """
     document = diffusion_document(found)
     mean_k = None if part.observables is None else float(part.observables.temperatures_k.mean())
     if mean_k is not None and not abs(mean_k / found.temperature_k - 1) <= _OFF_TARGET:
         document.notes.append(f"the mean kinetic temperature is {mean_k:.0f} K, not {found.temperature_k:g} K")
+    framework = framework_label(part, found.species)
+    if framework not in (*INTACT, UNKNOWN):
+        document.notes.append(f"{framework}: this is not diffusion in the crystal")
     return DiffusionResult(
         **document.model_dump(),
+        framework=framework,
         file=part.name,
         formula=Composition(Counter(part.species)).reduced_formula,
         engine=None if part.header is None else part.header.engine,
@@ -112,26 +121,38 @@ def diffusion_result(part: Trajectory, found: Diffusion) -> DiffusionResult:
     )
 
 
+def framework_label(part: Trajectory, species: str) -> str:
+    """Return what became of the framework, `UNKNOWN` where that cannot be told."""
+    try:
+        return stability(motion_of(part), species).label
+    except InputError:
+        return UNKNOWN
+
+
 def arrhenius_points(results: Sequence[DiffusionDoc]) -> list[ArrheniusPoint]:
     """Return what a line of Arrhenius is fitted to: the diffusivities of several trajectories.
 
     Raises
     ------
     InputError
-        Different mobile species, materials or engines, the same result twice, or a diffusivity that is not positive.
+        Different mobile species, materials or engines, the same result twice, a diffusivity that is not positive, or
+        one of a framework that is no longer the crystal's.
     """
     _require_one("mobile species", [result.species for result in results])
     known = [result for result in results if isinstance(result, DiffusionResult)]
     _require_one("material", [result.formula for result in known])
     _require_one("engine", [result.engine or "unknown" for result in known])
+    for found in known:
+        if found.framework not in (*INTACT, UNKNOWN):
+            raise InputError(f"{found.file}: {found.framework}: results of a framework that stayed one are allowed")
     seen: set[tuple[float, float]] = set()
     for result in results:
-        found = (result.temperature_k, result.D_cm2_s)
-        if found in seen:
+        point = (result.temperature_k, result.D_cm2_s)
+        if point in seen:
             raise InputError(
                 f"{result.D_cm2_s:g} cm²/s at {result.temperature_k:g} K stands twice: each trajectory once is allowed"
             )
-        seen.add(found)
+        seen.add(point)
     return [
         ArrheniusPoint(result.temperature_k, result.D_cm2_s, result.D_interval, result.carriers_per_cm3, result.charge)
         for result in results

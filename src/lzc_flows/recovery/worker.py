@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +18,9 @@ from custodian.custodian import Custodian, CustodianError, ErrorHandler, Job, Ma
 
 from lzc_flows.documents.base import Correction
 from lzc_flows.errors import CalculationError
+
+# custodian logs each handler's name, which Python prints on stderr where nobody listens; the document has them
+logging.getLogger("custodian").addHandler(logging.NullHandler())
 
 FROZEN_S = 900.0
 """A worker without a step for so long is frozen, in s."""
@@ -118,7 +123,10 @@ class CrashedHandler(WorkerHandler):
     def error(self, folder: Path) -> str:
         """Return how the worker ended and the last line that it wrote."""
         status = self.job.process.returncode if self.job.process else None
-        return f"worker crashed with exit status {status}: {_last_line(folder / self.job.kind.stderr)}"
+        said = _last_line(folder / self.job.kind.stderr)
+        if status == -signal.SIGKILL:
+            said = "killed from outside, as where memory runs out"
+        return f"worker crashed with exit status {status}: {said}"
 
     def correct(self, directory: str = "./") -> dict[str, Any]:
         """Leave everything as it is and run again."""
