@@ -10,8 +10,8 @@ from ase import Atoms
 from ase.io.extxyz import write_xyz
 from numpy.typing import NDArray
 
+from lzc_flows.files import written_whole
 from lzc_flows.trajectory.model import CELL_TOLERANCE_ANGSTROM, Trajectory
-from lzc_flows.trajectory.partial import written_whole
 
 
 def write_extxyz(trajectory: Trajectory, path: Path) -> None:

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzc_flows.errors import InputError, InputWarning
+from lzc_flows.files import written_whole
 from lzc_flows.trajectory.layout import FRAME_TYPE, LIBVER, checksum, frames_per_chunk, lay_out
 from lzc_flows.trajectory.model import Frame, Header
-from lzc_flows.trajectory.partial import written_whole
 from lzc_flows.trajectory.stored import Stored, load_stored
 
 
