@@ -25,7 +25,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from lzc_flows.crystal.bond_valence import CUTOFF_ANGSTROM, Mismatch, mixed_anions
-from lzc_flows.crystal.counting import arrangements
+from lzc_flows.crystal.counting import arrangements, orbit_count
 from lzc_flows.crystal.doping import Combination, HostFrame, doped_cell
 from lzc_flows.crystal.electrostatics import Electrostatics
 from lzc_flows.crystal.enumeration import Enumeration, Orbits
@@ -184,7 +184,7 @@ def order(host: Host, combination: Combination, protocol: OrderProtocol) -> Orde
     histogram = tally.histogram()
     return Ordering(
         combination=combination,
-        orbits=enumeration(host, combination, protocol.symprec_angstrom).orbits,
+        orbits=problem.orbits,
         ranked=tuple(ranked[: protocol.shortlist]),
         spread=tuple(_in_turn([member for state in tied for member in state.arrangements])[: protocol.shortlist]),
         electrostatics=Decision(problem.charges.orbits, charges.ground, charges.sampling),
@@ -249,6 +249,12 @@ class _Problem:
         """The arrangements of what changes charges."""
         energy = _electrostatics(self.lattice, self.combination)
         return Enumeration(self.lattice.permutations, self.placements[0], energy)
+
+    @property
+    def orbits(self) -> int:
+        """Number of orbits of whole arrangements, counted."""
+        charged, isovalent = self.placements
+        return orbit_count(self.lattice.permutations, charged + isovalent)
 
     @cached_property
     def ways_isovalent(self) -> int:
