@@ -22,6 +22,8 @@ ROOMS = [
     ["crystal"],
     ["trajectory"],
     ["transport", "dynamics"],
+    ["band"],
+    ["hopping"],
     ["ranking"],
     ["report"],
     ["engines"],

@@ -88,3 +88,56 @@ class BvseProtocol(Protocol):
     )
     cutoff_angstrom: float = Field(default=10.0, gt=0, description="Range of the interactions, in Å.")
     convention: str = Field(default="softbv", description="Named form of the potential; see transport/conventions.py.")
+
+
+class NebProtocol(Protocol):
+    """How the path of a hop is found: climbing-image nudged elastic band at fixed cell."""
+
+    images: int | None = Field(
+        default=None, description="Images between the ends, odd; by default one in about 0.7 Å of the longest way."
+    )
+    fmax_ends_ev_per_angstrom: float = Field(
+        default=0.01, gt=0, description="Largest force on an atom of a relaxed end, in eV/Å."
+    )
+    fmax_climbing_ev_per_angstrom: float = Field(
+        default=0.01, gt=0, description="Largest force on an atom of the climbing image, in eV/Å."
+    )
+    fmax_band_ev_per_angstrom: float = Field(
+        default=0.05, gt=0, description="Largest nudged force on an atom of the other images, in eV/Å."
+    )
+    spring_ev_per_angstrom2: float = Field(default=1.0, gt=0, description="Spring constant, in eV/Å².")
+    split_ev: float = Field(
+        default=0.02, gt=0, description="A minimum between the ends that is so deep splits the path, in eV."
+    )
+    max_steps: int = Field(default=200, ge=2, description="Most steps of a band, or of an end's relaxation.")
+
+    @field_validator("images")
+    @classmethod
+    def _odd(cls, images: int | None) -> int | None:
+        if images is not None and (images < 1 or images % 2 == 0):
+            raise ValueError(
+                f"images {images}: an odd number of at least 1 is allowed, so that one can climb in the middle"
+            )
+        return images
+
+
+Mechanism = Literal["vacancy", "interstitial", "interstitialcy", "frenkel"]
+"""An ion goes to a vacancy; an extra ion goes to an empty site; an extra ion knocks an ion of the crystal on and takes
+its site; an ion of the crystal as it is goes to an empty site."""
+
+MECHANISMS: tuple[Mechanism, ...] = get_args(Mechanism)
+
+
+class HopProtocol(Protocol):
+    """Which hops of a crystal are looked for."""
+
+    mobile: str = Field(default="Li", description="Element of the mobile ion.")
+    mechanisms: tuple[Mechanism, ...] = Field(
+        default=("vacancy", "interstitial", "interstitialcy"), min_length=1, description="How ions hop."
+    )
+    supercell: tuple[int, int, int] = Field(
+        default=(1, 1, 1), description="Repeats of the relaxed cell, so that hops do not meet their own images."
+    )
+    symprec_angstrom: float = Field(default=0.01, gt=0, description="Symmetry tolerance of equal hops, in Å.")
+    temperatures_k: tuple[float, ...] = Field(default=(300.0,), description="For diffusivities, in K.")
+    attempt_thz: float = Field(default=10.0, gt=0, description="Attempt frequency of every hop, in THz; an assumption.")

@@ -48,6 +48,10 @@ class ForceField(Protocol):
         """Return the virial as well, which may take longer."""
         ...
 
+    def evaluate_many(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> list[Forces]:
+        """Return energies and forces at several arrangements (m, n, 3) in one cell, together where that is faster."""
+        ...
+
 
 @dataclass(frozen=True)
 class System:

@@ -63,6 +63,10 @@ class NepForceField:
             np.array(virials).reshape(9, atoms).sum(axis=1).reshape(3, 3),
         )
 
+    def evaluate_many(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> list[Forces]:
+        """Return energies, forces and virials, one after the other."""
+        return [self.evaluate(each, cell) for each in positions]
+
 
 class ChgnetForceField:
     """CHGNet in single precision, on the CPU or, where there is one, the GPU.
@@ -91,15 +95,29 @@ class ChgnetForceField:
         """Return energy, forces and virial; takes half as long again."""
         return self._predict(positions, cell, "efs")
 
+    def evaluate_many(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> list[Forces]:
+        """Return energies and forces: in one batch on a GPU, one after the other on a CPU, where a batch is slower."""
+        if self._device.type == "cpu":
+            return [self.evaluate(each, cell) for each in positions]
+        return self.evaluate_batch(positions, cell)
+
+    def evaluate_batch(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> list[Forces]:
+        """Return energies and forces of several arrangements, in one batch."""
+        graphs = [self._graph(each, cell) for each in positions]
+        found: Any = self._model.predict_graph(graphs, task="ef", batch_size=len(graphs))
+        return [Forces(len(positions[0]) * float(each["e"]), each["f"].astype(float)) for each in found]
+
     def _predict(self, positions: NDArray[np.float64], cell: NDArray[np.float64], task: Literal["ef", "efs"]) -> Forces:
+        found: Any = self._model.predict_graph(self._graph(positions, cell), task=task)
+        virial = None
+        if task == "efs":
+            virial = -GPA_EV * abs(float(np.linalg.det(cell))) * found["s"].astype(float)
+        return Forces(len(positions) * float(found["e"]), found["f"].astype(float), virial)
+
+    def _graph(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> Any:
         from pymatgen.core import Lattice, Structure
 
         fractional = positions @ np.linalg.inv(cell)
         fractional -= np.floor(fractional)
         structure = Structure(Lattice(cell), self._species, fractional)
-        graph = self._model.graph_converter(structure).to(self._device)
-        found: Any = self._model.predict_graph(graph, task=task)
-        virial = None
-        if task == "efs":
-            virial = -GPA_EV * abs(float(np.linalg.det(cell))) * found["s"].astype(float)
-        return Forces(len(positions) * float(found["e"]), found["f"].astype(float), virial)
+        return self._model.graph_converter(structure).to(self._device)

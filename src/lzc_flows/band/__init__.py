@@ -1,0 +1,1 @@
+"""Nudged elastic bands on arrays: paths, forces, optimisers, profiles."""
