@@ -9,6 +9,10 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from lzc_flows.crystal.host import aimd_host, ideal_host, rietveld_host
+from lzc_flows.documents.aimd_protocol import AimdProtocol, Segment
+from lzc_flows.hopping.host_sites import host_sites
+from lzc_flows.trajectory.model import Frame, Header
+from lzc_flows.trajectory.writer import Writer
 
 
 @pytest.fixture
@@ -104,6 +108,68 @@ def test_both_ends_as_files(lzc: Callable, cif: Path, tmp_path: Path) -> None:
         lengths = np.linalg.norm((apart - np.rint(apart)) @ initial.lattice.matrix, axis=1)
         moved = lengths[lengths > 1e-3]
         assert sorted(moved) == pytest.approx(sorted(hop["distances_angstrom"]), abs=1e-3)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Our own file of 20 ps of the 81-atom host: one ion goes ten times between its 6h and the 6g next to it."""
+    host = aimd_host()
+    crystal = host.structure
+    sites = host_sites(crystal, host)
+    to, cell = next(one for one in sorted(sites.neighbours[0]) if sites.labels[one[0]] == "6g")
+    held = Segment(ensemble="nvt", temperature=900.0, ps=20, time_step_fs=2)
+    header = Header(
+        tuple(site.specie.symbol for site in crystal),
+        *(2.0, 10, "nep 1", AimdProtocol(segments=(held,)).model_dump_json(), 1, "0" * 16),
+    )
+    rng = np.random.default_rng(2)
+    path = tmp_path_factory.mktemp("run") / "trajectory.h5"
+    with Writer.create(path, header) as writer:
+        for number in range(1001):
+            fractional = crystal.frac_coords.copy()
+            if number // 91 % 2:
+                fractional[sites.atoms[0]] = sites.fractional[to] + cell
+            positions = fractional @ crystal.lattice.matrix + rng.uniform(-0.3, 0.3, fractional.shape)
+            writer.append(Frame(10 * number, 0.02 * number, positions, crystal.lattice.matrix, 900.0, 0.0, 0.0, 0.0))
+    return path
+
+
+def test_hops_that_a_trajectory_shows(lzc: Callable, tall: Path, run: Path) -> None:
+    options = ("hops", tall, "--host", "lzc", "--trajectory", run)
+    document = json.loads(lzc(*options, "--json").out)
+    shown = document["trajectory"]
+    assert (shown["file"], shown["jumps"], shown["between_neighbours"]) == (str(run), 10, 10)
+    assert shown["length_ps"] == pytest.approx(20)
+    # as it is, the one pair is a Frenkel hop; that of a vacancy by way of 6g needs a second pair
+    (hop,) = document["hops"]
+    assert (hop["id"], hop["labels"], hop["multiplicity"]) == ("frenkel-1", ["6h", "6g"], 36)
+    assert hop["observed"]["jumps"] == 10
+    # each of 18 ions has two such ways; this one is away five times, for 91 frames
+    assert hop["observed"]["rate_forward_per_ps"] == pytest.approx(5 / (2 * (18 * 20 - 9.1)))
+    assert hop["observed"]["rate_backward_per_ps"] == pytest.approx(5 / (2 * 9.1))
+
+    none = json.loads(lzc(*options, "--least-jumps", "11", "--json").out)
+    assert none["hops"] == []
+    assert none["trajectory"]["between_neighbours"] == 0
+    table = lzc(*options).out
+    assert f"10 jumps in 20 ps of {run}, 10 of them between neighbours" in table
+    assert "6h → 6g; 10 jumps, 0.00712 and 0.275 /ps" in table
+
+    before = json.loads(lzc("hops", tall, "--host", "lzc", "--json").out)
+    assert before["trajectory"] is None
+    assert {hop["observed"] for hop in before["hops"]} == {None}
+
+
+def test_trajectories_of_something_else_end_with_one_line(lzc: Callable, cif: Path, tall: Path, run: Path) -> None:
+    for arguments, message in (
+        ([cif, "--trajectory", run], f"{run}: cell of 11.21 × 11.21 × 18.11 Å: that of the crystal, 10.97 × 10.97 ×"),
+        ([tall, "--trajectory", tall], f"{tall}: of unknown format"),
+        ([tall, "--trajectory", run, "--least-jumps", "0"], "--least-jumps 0: at least 1 is allowed"),
+    ):
+        result = lzc("hops", *arguments, "--host", "lzc")
+        assert result.code == 2
+        assert message in result.err
+        assert len(result.err.strip().splitlines()) == 1
 
 
 def written(tmp_path: Path, structure: Structure) -> Path:

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lzc_flows.errors import InputError
-from lzc_flows.hopping.lattice_gas import Filling, Sampling, lattice_gas, mean_field
+from lzc_flows.hopping.lattice_gas import Filling, Sampling, lattice_gas
+from lzc_flows.hopping.mean_field import mean_field
 from lzc_flows.hopping.random_walk import Network, random_walk
 from lzc_flows.transport.conductivity import BOLTZMANN_EV
 from lzc_flows.transport.sitegraph import SiteGraph
@@ -159,22 +160,6 @@ def test_half_filled_simple_cubic_crystal():
     assert mean_field(simple_cubic(), T, 0.5)["a"] == pytest.approx(0.5 * free, rel=1e-10)
 
 
-def test_mean_field_is_exact_in_both_dilute_limits():
-    one, few = uneven(), 1e-9
-    assert mean_field(one, T, few) == pytest.approx(random_walk(one, T).mean.D_cm2_s, rel=1e-7)
-    # a vacancy on site i costs −E_i, and passes over saddles that are those of the ion less both sites' energies
-    graph = one.graph
-    swapped = SiteGraph(
-        -graph.energies_ev,
-        graph.sites,
-        graph.translations,
-        graph.levels_ev - graph.energies_ev[graph.sites].sum(axis=1),
-    )
-    vacancy = random_walk(Network(swapped, one.fractional, one.cell, 1e13), T).mean.D_cm2_s
-    expected = {direction: value * few / (3 - few) for direction, value in vacancy.items()}
-    assert mean_field(one, T, 3 - few) == pytest.approx(expected, rel=1e-6)
-
-
 def test_mean_field_bounds_both_diffusivities():
     one = uneven()
     bound = mean_field(one, 400, 1.5)
@@ -226,8 +211,6 @@ def test_bad_input():
         Sampling(runs=1)
     with pytest.raises(InputError, match="window"):
         Sampling(window_hops=0)
-    with pytest.raises(InputError, match="ions in a cell of 1 sites"):
-        mean_field(one, T, 1)
     still = Network(
         SiteGraph(np.zeros(2), np.empty((0, 2), int), np.empty((0, 3), int), np.empty(0)),
         np.zeros((2, 3)), np.eye(3), 1e13,

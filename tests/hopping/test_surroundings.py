@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +12,7 @@ from lzc_flows.hopping.hops import find_hops
 from lzc_flows.hopping.host_sites import host_sites
 from lzc_flows.hopping.orbits import hop_orbits, symmetry_of
 from lzc_flows.hopping.sites import IonSites
-from lzc_flows.hopping.surroundings import NEAR_ANGSTROM, HopGroup, hop_group, surroundings
+from lzc_flows.hopping.surroundings import HopGroup, hop_group, surroundings
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,9 @@ def test_pristine_hops_have_chlorine_around_them() -> None:
     sites = host_sites(host.structure, host)
     for hop in find_hops(sites, "interstitialcy"):
         around = surroundings(sites, hop)
-        assert around.anions_in_bottleneck == {"Cl": 6}
+        # faces on the way along c, an edge on the way to 1b
+        edge = "1b" in (sites.labels[hop.moves[0].site], sites.labels[hop.moves[1].to])
+        assert around.anions_in_bottleneck == {"Cl": 5 if edge else 6}
         assert (around.dopant_distances_angstrom, around.dopant_anions, around.dopant_shell) == ({}, 0, "none")
 
 
@@ -40,14 +46,32 @@ def test_distances_and_counts_against_a_search_over_images(doped: IonSites) -> N
         for element in ("Ti", "F"):
             nearest = next(found.nn_distance for found in within if found.specie.symbol == element)
             assert around.dopant_distances_angstrom[element] == pytest.approx(nearest, rel=1e-9, abs=0)
-        anions = [found.specie.symbol for found in within if found.specie.symbol in ("Cl", "F")]
-        # 6h to 6g passes a triangle; of an edge the third anion is not told from others as near
-        if doped.labels[move.to] == "6g":
-            assert sum(around.anions_in_bottleneck.values()) == 3
-            assert around.dopant_anions == anions[:3].count("F") == around.anions_in_bottleneck.get("F", 0)
+        anions = [found for found in within if found.specie.symbol in ("Cl", "F")]
+        # 6h to 6g passes a face, 6h to 1b an edge
+        window = anions[: 3 if doped.labels[move.to] == "6g" else 2]
+        symbols = [found.specie.symbol for found in window]
+        assert around.anions_in_bottleneck == Counter(symbols)
+        assert around.dopant_anions == symbols.count("F")
+        # every anion has one cation of the framework at 2.5 Å, the next is beyond 4 Å
+        bonded = [near for anion in window for near in doped.structure.get_sites_in_sphere(anion.coords, 3.2)]
         shells.add(around.dopant_shell)
-        assert (around.dopant_shell == "near") == (around.dopant_distances_angstrom["Ti"] <= NEAR_ANGSTROM)
+        assert (around.dopant_shell == "near") == any(near.specie.symbol == "Ti" for near in bonded)
     assert shells == {"near", "far"}
+
+
+def test_as_many_zirconium_atoms_are_near_every_image_of_a_hop(sites_of: Callable[[int], IonSites]) -> None:
+    sites = sites_of(2)
+    zirconium = [number for number, site in enumerate(sites.structure) if site.specie.symbol == "Zr"]
+    for orbit in hop_orbits(sites, find_hops(sites, "frenkel"), symmetry_of(sites)):
+        near = Counter(dict.fromkeys((member.hop for member in orbit.members), 0))
+        for number in zirconium:
+            crystal = sites.structure.copy()
+            crystal.replace(number, "Ti4+")
+            one = replace(sites, structure=crystal)
+            near.update(hop for hop in near if surroundings(one, hop).dopant_shell == "near")
+        # one for each anion of a face; the two of an edge are bonded to one each
+        edge = sum(surroundings(sites, orbit.representative).anions_in_bottleneck.values()) == 2
+        assert set(near.values()) == {2 if edge else 3}
 
 
 def test_doped_hops_are_paired_with_the_pristine_ones(doped: IonSites) -> None:

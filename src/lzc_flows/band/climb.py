@@ -28,7 +28,7 @@ HIGHER_EV = 1e-3
 """Another image takes over the climbing when it is so much higher: no more than that, or two equal ones take turns."""
 
 
-@dataclass
+@dataclass(eq=False)
 class BandState:
     """All that the next step follows from.
 
@@ -109,7 +109,7 @@ class ClimbingBand:
             return False
         if self.state.climbing is None:
             return not self.has_saddle
-        return self.fmax_climbing <= self._protocol.fmax_climbing_ev_per_angstrom
+        return self._climbs_highest and self.fmax_climbing <= self._protocol.fmax_climbing_ev_per_angstrom
 
     @property
     def profile(self) -> Profile:
@@ -140,13 +140,19 @@ class ClimbingBand:
         state.steps += 1
         self._measure()
 
+    @property
+    def _climbs_highest(self) -> bool:
+        """Whether no image lies above the climbing one."""
+        inner, climbing = self.state.energies_ev[1:-1], self.state.climbing
+        return climbing is not None and bool(inner.max() <= inner[climbing] + HIGHER_EV)
+
     def _choose_what_moves(self) -> None:
         """Let the highest image climb, and go on alone, where it is time."""
         state, inner = self.state, self.state.energies_ev[1:-1]
         highest, climbing = int(inner.argmax()), state.climbing
         if climbing is None:
             climbing = highest if self.has_saddle and self.settled else None
-        elif inner[highest] > inner[climbing] + HIGHER_EV:
+        elif not self._climbs_highest:
             climbing = highest
         rests = self.fmax_band <= self._protocol.fmax_band_ev_per_angstrom
         alone = rests and climbing is not None and climbing == state.climbing and len(inner) > 1

@@ -21,7 +21,7 @@ LONGEST_STEP_ANGSTROM = 0.2
 """No atom moves farther in one step."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Lbfgs:
     """The steps of one optimisation.
 

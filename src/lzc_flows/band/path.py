@@ -43,11 +43,10 @@ def idpp(path: NDArray[np.float64], cell: NDArray[np.float64], species: Sequence
     as ASE has it: the same ends, and the same number of images.
     """
     from ase import Atoms
-    from ase.mep import NEB
+    from ase.mep.neb import NEB, idpp_interpolate
 
     images = [Atoms(list(species), positions=positions, cell=cell, pbc=True) for positions in path]
-    with np.errstate(all="ignore"):  # FIRE's first step
-        NEB(images).idpp_interpolate(traj=None, log=None, mic=True)
+    idpp_interpolate(NEB(images, method="improvedtangent"), traj=None, log=None, mic=True)
     return np.array([image.positions for image in images])
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzc_flows.band.climb import BandState, ClimbingBand, started
+from lzc_flows.band.lbfgs import LONGEST_STEP_ANGSTROM
 from lzc_flows.band.path import images_for, resampled
 from lzc_flows.band.settle import Settled, SettleLimits, settle
 from lzc_flows.documents.protocols import NebProtocol
@@ -34,7 +35,7 @@ class ManyLegsError(CalculationError):
     """The path runs through too many minima."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Leg:
     """A stretch of the path between two minima.
 
@@ -53,7 +54,7 @@ class Leg:
     converged: bool = False
 
 
-@dataclass
+@dataclass(eq=False)
 class SearchState:
     """All that the search goes on from.
 
@@ -114,7 +115,7 @@ class PathSearch:
         Raises
         ------
         UnconvergedError
-            A leg ran out of steps; the state holds its last images.
+            A leg, or the relaxation of a minimum on it, ran out of steps; the state holds its last images.
         ManyLegsError
             There are more than `MOST_LEGS`.
         ExplodedError
@@ -151,10 +152,18 @@ class PathSearch:
             if image in leg.dips:
                 continue
             path = leg.band.path
-            limits = SettleLimits(self._protocol.fmax_ends_ev_per_angstrom, self._protocol.max_steps)
+            limits = SettleLimits(
+                self._protocol.fmax_ends_ev_per_angstrom,
+                self._protocol.max_steps,
+                leg.band.optimiser.longest_step_angstrom,
+            )
             found = settle(path[image], self._landscape.cell, self._landscape.force_field, limits)
             self.state.spent += found.evaluations
-            if not found.converged or any(_same(found.positions, end) for end in (path[0], path[-1])):
+            if not found.converged:
+                raise UnconvergedError(
+                    f"a minimum on the way is not relaxed after {limits.max_steps} steps: {found.fmax:.3f} eV/Å"
+                )
+            if any(_same(found.positions, end) for end in (path[0], path[-1])):
                 leg.dips.append(image)
                 continue
             if len(self.state.legs) == MOST_LEGS:
@@ -174,14 +183,24 @@ class PathSearch:
             (path[image:], (found.energy_ev, float(band.energies_ev[-1]))),
         ]
         return [
-            new_leg(resampled(part, self._protocol.images or images_for(part[0], part[-1])), energies, self._landscape)
+            new_leg(
+                resampled(part, self._protocol.images or images_for(part[0], part[-1])),
+                energies,
+                self._landscape,
+                band.optimiser.longest_step_angstrom,
+            )
             for part, energies in halves
         ]
 
 
-def new_leg(path: NDArray[np.float64], end_energies_ev: tuple[float, float], landscape: Landscape) -> Leg:
+def new_leg(
+    path: NDArray[np.float64],
+    end_energies_ev: tuple[float, float],
+    landscape: Landscape,
+    longest_step_angstrom: float = LONGEST_STEP_ANGSTROM,
+) -> Leg:
     """Return a leg along a path of images with relaxed ends, evaluated once."""
-    return Leg(started(path, end_energies_ev, landscape.cell, landscape.force_field))
+    return Leg(started(path, end_energies_ev, landscape.cell, landscape.force_field, longest_step_angstrom))
 
 
 def _same(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, emit_json, stderr, stdout
+from lzc_flows.cli.common import JsonFlag, emit_json, every_second, stderr, stdout
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -97,21 +96,11 @@ def _progress(request: AimdRequest, folder: Path) -> Iterator[None]:
 
     from lzc_flows.recovery.aimd import done_ps
 
-    total_ps, ended = request.protocol.ps, threading.Event()
+    total_ps = request.protocol.ps
     with Progress(console=stderr, disable=not stderr.is_terminal) as bars:
         task = bars.add_task(f"{total_ps:g} ps", total=total_ps)
-
-        def watch() -> None:
-            while not ended.wait(1.0):
-                bars.update(task, completed=done_ps(folder, request.protocol))
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        try:
+        with every_second(lambda: bars.update(task, completed=done_ps(folder, request.protocol))):
             yield
-        finally:
-            ended.set()
-            watcher.join()
 
 
 def _print(document: AimdDoc, trajectory: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -25,6 +26,24 @@ if not stdout.is_terminal:
 def emit_json(document: Any) -> None:
     """Print `document` as JSON on stdout; NaN and infinities become null, as JSON has no word for them."""
     print(json.dumps(_finite(document), indent=2, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def every_second(look: Callable[[], None]) -> Iterator[None]:
+    """Call `look` each second while the block runs."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(1.0):
+            look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from lzc_flows.cli.common import JsonFlag, emit_json, stderr, stdout
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
+    from lzc_flows.documents.protocols import Mechanism
+    from lzc_flows.hopping.jumps import Jumps
     from lzc_flows.hopping.orbits import HopOrbit
     from lzc_flows.hopping.sites import IonSites
     from lzc_flows.hopping.symmetry import SiteSymmetry
@@ -39,6 +41,13 @@ def hops(
             help="vacancy, interstitial, interstitialcy or frenkel; may be repeated. All where none is given."
         ),
     ] = None,
+    trajectory: Annotated[
+        Path | None,
+        typer.Option(help="Only the hops that this trajectory of FILE's crystal shows, with how often it does."),
+    ] = None,
+    least_jumps: Annotated[
+        int, typer.Option(help="With --trajectory: jumps between two sites that make them neighbours.")
+    ] = 5,
     symprec: Annotated[float, typer.Option(help="Symmetry tolerance in Å.")] = 0.01,
     charge: Annotated[
         list[str] | None,
@@ -52,23 +61,32 @@ def hops(
     """List the symmetry-distinct elementary hops of the mobile ion in FILE.
 
     Sites are the ions' own and, empty, the other minima of the BVSE landscape or the other sites of --host. Elements
-    that are not the host's (without --host: not Zr and Cl, where FILE has both) count as dopants.
+    that are not the host's (without --host: not Zr and Cl, where FILE has both) count as dopants. Neighbours are sites
+    with a pass between them, or with --trajectory those between which ions jumped.
     """
     from lzc_flows.crystal.host import read_structure
-    from lzc_flows.hopping.orbits import symmetry_of
+    from lzc_flows.errors import InputError
+    from lzc_flows.hopping.observed import observed_sites
+    from lzc_flows.hopping.orbits import distinct_hops, symmetry_of
 
     mechanisms = _mechanisms(mechanism or [])
+    if least_jumps < 1:
+        raise InputError(f"--least-jumps {least_jumps}: at least 1 is allowed")
     crystal = read_structure(file)
     if out is not None:
         _require_folder(out)
     start = time.perf_counter()
-    with stderr.status(f"Hops of {mobile} in {crystal.composition.reduced_formula} ..."), _naming(file):
-        if host is None:
-            sites = _landscape_sites(crystal, mobile, charge or [], symprec)
-        else:
-            sites = _host_sites(crystal, mobile, host)
-        symmetry = symmetry_of(sites, symprec)
-        found = _distinct(sites, symmetry, mechanisms)
+    with stderr.status(f"Hops of {mobile} in {crystal.composition.reduced_formula} ..."):
+        with _naming(file):
+            if host is None:
+                sites = _landscape_sites(crystal, mobile, charge or [], symprec)
+            else:
+                sites = _host_sites(crystal, mobile, host)
+            symmetry = symmetry_of(sites, symprec)
+        seen = None if trajectory is None else _jumps(sites, trajectory)
+        if seen is not None:
+            sites = observed_sites(sites, seen, least_jumps)
+        found = distinct_hops(sites, mechanisms, symmetry)
         written = _write(out, sites, found) if out is not None else []
     content = {
         "file": str(file),
@@ -76,8 +94,9 @@ def hops(
         "symmetry": symmetry.symbol,
         "mobile": mobile,
         "source": host or "bvse",
+        "trajectory": None if seen is None else _describe_jumps(str(trajectory), seen, sites),
         "sites": _describe_sites(sites, symmetry),
-        "hops": _describe_hops(sites, found, _host_elements(sites, host)),
+        "hops": _describe_hops(sites, found, _host_elements(sites, host), seen),
         "seconds": time.perf_counter() - start,
         "written": [str(path) for path in written],
     }
@@ -87,15 +106,16 @@ def hops(
         _print(content)
 
 
-def _mechanisms(asked: list[str]) -> list[str]:
+def _mechanisms(asked: list[str]) -> list[Mechanism]:
     """Return each mechanism asked for once, all where none is."""
     from lzc_flows.errors import InputError
     from lzc_flows.hopping.hops import MECHANISMS
 
+    known = {str(mechanism): mechanism for mechanism in MECHANISMS}
     for mechanism in asked:
-        if mechanism not in MECHANISMS:
-            raise InputError(f"--mechanism {mechanism}: allowed are {', '.join(MECHANISMS)}")
-    return list(dict.fromkeys(asked)) or list(MECHANISMS)
+        if mechanism not in known:
+            raise InputError(f"--mechanism {mechanism}: allowed are {', '.join(known)}")
+    return [known[mechanism] for mechanism in dict.fromkeys(asked)] or list(MECHANISMS)
 
 
 @contextmanager
@@ -140,6 +160,18 @@ def _host_sites(crystal: Structure, mobile: str, name: str) -> IonSites:
     return host_sites(crystal, fitting_supercell(host, crystal))
 
 
+def _jumps(sites: IonSites, path: Path) -> Jumps:
+    """Return the jumps between the sites in the part of a trajectory that is analysed."""
+    from lzc_flows.hopping.jumps import jumps
+    from lzc_flows.hopping.observed import sites_in_trajectory
+    from lzc_flows.jobs.diffusion import motion_of, production
+    from lzc_flows.trajectory.reader import read_trajectory
+
+    motion = motion_of(production(read_trajectory(path)))
+    with _naming(path):
+        return jumps(motion, sites_in_trajectory(sites, motion), sites.mobile)
+
+
 def _host_elements(sites: IonSites, host: str | None) -> set[str]:
     """Return the elements that are no dopants."""
     from lzc_flows.crystal.host import host_by_name
@@ -149,18 +181,6 @@ def _host_elements(sites: IonSites, host: str | None) -> set[str]:
         return {element.symbol for element in host_by_name(host).structure.composition.element_composition}
     own = {element.symbol for element in sites.structure.composition.element_composition}
     return set(HOST_ELEMENTS) if own.issuperset(HOST_ELEMENTS) else own
-
-
-def _distinct(sites: IonSites, symmetry: SiteSymmetry, mechanisms: list[str]) -> dict[str, HopOrbit]:
-    """Return the distinct hops by their identifiers."""
-    from lzc_flows.hopping.hops import find_hops
-    from lzc_flows.hopping.orbits import hop_orbits
-
-    return {
-        f"{mechanism}-{number}": orbit
-        for mechanism in mechanisms
-        for number, orbit in enumerate(hop_orbits(sites, find_hops(sites, mechanism), symmetry), start=1)
-    }
 
 
 def _describe_sites(sites: IonSites, symmetry: SiteSymmetry) -> list[dict[str, Any]]:
@@ -177,8 +197,21 @@ def _describe_sites(sites: IonSites, symmetry: SiteSymmetry) -> list[dict[str, A
     ]
 
 
-def _describe_hops(sites: IonSites, found: dict[str, HopOrbit], host_elements: set[str]) -> list[dict[str, Any]]:
+def _describe_jumps(name: str, seen: Jumps, sites: IonSites) -> dict[str, Any]:
+    kinds = zip(seen.pairs.tolist(), seen.translations.tolist(), seen.counts.tolist(), strict=True)
+    return {
+        "file": name,
+        "length_ps": seen.length_ps,
+        "jumps": int(seen.counts.sum()),
+        "between_neighbours": sum(count for (i, j), t, count in kinds if (j, tuple(t)) in sites.neighbours[i]),
+    }
+
+
+def _describe_hops(
+    sites: IonSites, found: dict[str, HopOrbit], host_elements: set[str], seen: Jumps | None
+) -> list[dict[str, Any]]:
     from lzc_flows.hopping.ends import charge_e
+    from lzc_flows.hopping.observed import observed_hop
     from lzc_flows.hopping.surroundings import surroundings
 
     return [
@@ -197,6 +230,7 @@ def _describe_hops(sites: IonSites, found: dict[str, HopOrbit], host_elements: s
             "charge_e": charge_e(sites, hop),
             "surroundings": asdict(surroundings(sites, hop, host_elements)),
             "moves": [asdict(move) for move in hop.moves],
+            "observed": None if seen is None else asdict(observed_hop(orbit, seen)),
         }
         for name, orbit in found.items()
         for hop in [orbit.representative]
@@ -227,6 +261,13 @@ def _write(out: Path, sites: IonSites, found: dict[str, HopOrbit]) -> list[Path]
 
 def _print(content: dict[str, Any]) -> None:
     stdout.print(f"{content['formula']}, {content['symmetry']}, sites of {content['mobile']} from {content['source']}")
+    if content["trajectory"]:
+        seen = content["trajectory"]
+        stdout.print(
+            f"{seen['jumps']} jumps in {seen['length_ps']:.4g} ps of {seen['file']}, "
+            f"{seen['between_neighbours']} of them between neighbours",
+            soft_wrap=True,
+        )
     stdout.print("site     number  position")
     for site in content["sites"]:
         place = ", ".join(f"{x:.3f}" for x in site["fractional"])
@@ -238,7 +279,7 @@ def _print(content: dict[str, Any]) -> None:
         beside = f", {hop['vacancy']} vacant" if hop["vacancy"] else ""
         stdout.print(
             f"{hop['id']:18} {hop['multiplicity']:7}  {hop['charge_e']:+6g}  {hop['direction_word']:9}  {lengths:12}  "
-            f"{' → '.join(hop['labels'])}{beside}{_around(hop['surroundings'])}"
+            f"{' → '.join(hop['labels'])}{beside}{_around(hop['surroundings'])}{_seen(hop['observed'])}"
         )
     for path in content["written"]:
         stdout.print(f"wrote {path}", soft_wrap=True)
@@ -251,3 +292,11 @@ def _around(surroundings: dict[str, Any]) -> str:
         return ""
     near = ", ".join(f"{element} at {distance:.1f} Å" for element, distance in distances.items())
     return f"; {near}; {surroundings['dopant_anions']} in the bottleneck"
+
+
+def _seen(observed: dict[str, Any] | None) -> str:
+    """Return what a table says of how often a hop's moves were seen."""
+    if observed is None:
+        return ""
+    rates = " and ".join(f"{observed[f'rate_{way}_per_ps']:.3g}" for way in ("forward", "backward"))
+    return f"; {observed['jumps']} jumps, {rates} /ps"

@@ -28,6 +28,7 @@ _SUMMARY_FIELDS = {
     },
     "bvse": {name: name for name in Barriers.model_fields},
     "aimd": {},
+    "cineb": {},
 }
 """For each stage, from the summary's field to the document's; a later stage adds a row here."""
 
@@ -83,6 +84,8 @@ class CandidateBuilder(Builder):
                 summary["relax_corrections"] = len(output["corrections"])
             if stage == "aimd":
                 summary |= _transport(output)
+            if stage == "cineb":
+                summary |= _hops(output)
         document = CandidateDoc(**plan, **summary, cost_usd_per_kg=_cost(plan["formula"]), built_from=item["origin"])
         return document.model_dump(mode="json")
 
@@ -124,6 +127,12 @@ def _transport(output: dict[str, Any]) -> dict[str, Any]:
             "sigma_high_mS_cm": high,
         }
     return found
+
+
+def _hops(output: dict[str, Any]) -> dict[str, Any]:
+    """Return the percolation barriers of the hops, and how many of them have a path."""
+    barriers = {f"neb_barrier_{target}": barrier for target, barrier in output["barriers_eV"].items()}
+    return {**barriers, "hops": len(output["hops"]), "hops_converged": output["statuses"].get("converged", 0)}
 
 
 def _age(task: dict[str, Any]) -> tuple[str, int]:

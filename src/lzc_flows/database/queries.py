@@ -106,7 +106,7 @@ def planned_stages(database: Database, campaign: str) -> dict[str, int]:
     found = database.collection(CAMPAIGNS).find_one({"name": campaign}, {"spec.stages": True})
     candidates = planned_candidates(database, campaign)
     there = {name: stage for name, stage in found["spec"]["stages"].items() if stage is not None} if found else {}
-    return {name: min(stage.get("top", candidates), candidates) for name, stage in there.items()}
+    return {name: min(stage.get("top") or candidates, candidates) for name, stage in there.items()}
 
 
 def candidates(database: Database, campaign: str, where: str = "") -> list[dict[str, Any]]:

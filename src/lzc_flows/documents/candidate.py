@@ -67,6 +67,23 @@ class CandidateDoc(PlannedCandidate):
     sigma_mS_cm: float | None = Field(default=None, description="Conductivity at that temperature, in mS/cm.")
     sigma_low_mS_cm: float | None = Field(default=None, description="Lower end of its 68 % interval, in mS/cm.")
     sigma_high_mS_cm: float | None = Field(default=None, description="Upper end of its 68 % interval, in mS/cm.")
+    neb_barrier_1d: float | None = Field(default=None, description="Barrier of hops, one direction, in eV; +inf: none.")
+    neb_barrier_2d: float | None = Field(
+        default=None, description="Barrier of hops, two directions, in eV; +inf: none."
+    )
+    neb_barrier_3d: float | None = Field(
+        default=None, description="Barrier of hops, three directions, in eV; +inf: none."
+    )
+    neb_barrier_a: float | None = Field(default=None, description="Barrier of hops, along a, in eV; +inf: none.")
+    neb_barrier_b: float | None = Field(default=None, description="Barrier of hops, along b, in eV; +inf: none.")
+    neb_barrier_c: float | None = Field(default=None, description="Barrier of hops, along c, in eV; +inf: none.")
+    neb_barrier_ab: float | None = Field(
+        default=None, description="Barrier of hops, along both a and b, in eV; +inf: none."
+    )
+    hops: int | None = Field(default=None, description="Distinct hops whose paths were looked for.")
+    hops_converged: int | None = Field(
+        default=None, description="Hops with a converged path; all, or barriers are bounds."
+    )
     engines: dict[str, str] = Field(default_factory=dict, description="Engine and version by stage.")
     stages: dict[str, StageRecord] = Field(default_factory=dict, description="Finished stages.")
     built_from: list[str] = Field(default_factory=list, description="What the summary was built from.")

@@ -61,11 +61,20 @@ class NebDoc(Document):
 class SurroundingsDoc(Document):
     """What stands around a hop in a doped crystal."""
 
-    dopant_distances_A: dict[str, float] = Field(
-        description="From the bottleneck to the nearest dopant of each element."
+    dopant_distances_angstrom: dict[str, float] = Field(
+        description="From the bottleneck to the nearest dopant of each element, in Å."
     )
     anions_in_bottleneck: dict[str, int] = Field(description="The three anions nearest to the bottleneck, by element.")
-    dopant_shell: str | None = Field(description="near or far; None without a dopant.")
+    dopant_anions: int = Field(description="How many of these are dopants.")
+    dopant_shell: str = Field(description="near, far, or none without a dopant.")
+
+
+class MoveDoc(Document):
+    """The ion at a site of the home cell goes to another site, some cells away."""
+
+    site: int = Field(description="Index of the site.")
+    to: int = Field(description="Index of the other site.")
+    translation: tuple[int, int, int] = Field(description="Its cell.")
 
 
 class HopDoc(Document):
@@ -74,6 +83,10 @@ class HopDoc(Document):
     id: str = Field(description="Name of the hop in its crystal.")
     mechanism: str = Field(description="vacancy, interstitial, interstitialcy or frenkel.")
     labels: list[str] = Field(description="Wyckoff labels of the sites on its way.")
+    vacancy: str | None = Field(
+        description="Label of the vacancy beside which an ion takes an empty site; None for other hops."
+    )
+    moves: list[MoveDoc] = Field(description="The ions that move.")
     ways_A: list[float] = Field(description="How far each ion goes, in Å.")
     direction: list[float] = Field(description="Unit vector of the net displacement, Cartesian.")
     direction_word: str = Field(description="c, ab or oblique.")
@@ -84,6 +97,7 @@ class HopDoc(Document):
     reason: str | None = Field(default=None, description="Of a failure: why, in one line.")
     barrier_forward_eV: float | None = Field(default=None, description="In eV; None unless converged.")
     barrier_reverse_eV: float | None = Field(default=None, description="In eV; None unless converged.")
+    fmax: float | None = Field(default=None, description="Largest force at a saddle, in eV/Å; None unless converged.")
     energies_eV: list[float] = Field(default_factory=list, description="Of all images above the initial end, in eV.")
     distances_A: list[float] = Field(default_factory=list, description="Of all images along the path, in Å.")
     slopes_eV_A: list[float] = Field(default_factory=list, description="Of the energy along the path, in eV/Å.")
@@ -106,6 +120,7 @@ class CarrierDoc(Document):
         description="By 1d, 2d, 3d, a, b, c and ab: the least highest saddle above the lowest state on the way, in eV; "
         "+inf where the hops lead nowhere."
     )
+    spread_eV: float = Field(description="Largest disagreement of hops on the energy of a state, in eV.")
     D_cm2_s: dict[str, dict[str, float]] = Field(
         description="By temperature in K, and total, a, b, c, ab: diffusivity of one carrier, in cm²/s."
     )
@@ -132,3 +147,19 @@ class HopNetworkDoc(Document):
     paths: dict[str, Any] | None = Field(
         default=None, description="In the data store: by hop, positions of all images."
     )
+
+
+class InterlayerPoint(Document):
+    """A crystal with its layers at one distance."""
+
+    c_angstrom: float = Field(description="Length of c, in Å.")
+    interlayer_angstrom: float = Field(description="Distance of cation layers: c over their number, in Å.")
+    barriers_eV: dict[str, float] = Field(description="Lowest percolation barriers, by target, in eV; +inf: none.")
+    hops: list[HopDoc] = Field(description="The distinct hops.")
+
+
+class InterlayerScanDoc(Document):
+    """Barriers against the distance of layers, in-plane lattice fixed: Supplementary Fig. 4b."""
+
+    points: list[InterlayerPoint] = Field(description="By growing distance.")
+    engine: EngineStamp = Field(description="Engine of the forces.")

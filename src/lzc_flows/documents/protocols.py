@@ -115,9 +115,7 @@ class NebProtocol(Protocol):
     @classmethod
     def _odd(cls, images: int | None) -> int | None:
         if images is not None and (images < 1 or images % 2 == 0):
-            raise ValueError(
-                f"images {images}: an odd number of at least 1 is allowed, so that one can climb in the middle"
-            )
+            raise ValueError("an odd number of at least 1 is allowed, so that one can climb in the middle")
         return images
 
 

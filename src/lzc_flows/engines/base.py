@@ -21,6 +21,11 @@ class Engine(Protocol):
         """What campaigns call it."""
         ...
 
+    @property
+    def charge_note(self) -> str:
+        """What it makes of a cell whose ions' charges do not sum to zero, in one line."""
+        ...
+
     def stamp(self) -> EngineStamp:
         """Return name and version: all that changes the numbers.
 

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from atomate2.forcefields.jobs import ForceFieldRelaxMaker, ForceFieldStaticMaker
 
 
+MLIP_CHARGE_NOTE = "ignored: a machine-learned potential knows no charge, nor the background that would balance it"
+"""What the engines here make of a charged cell."""
+
+
 @dataclass(frozen=True)
 class ChgnetEngine:
     """CHGNet 0.3.0, whose weights come inside its package: Deng et al., Nat. Mach. Intell. 5, 1031 (2023)."""
 
     name: str = "chgnet"
+    charge_note: str = MLIP_CHARGE_NOTE
 
     def stamp(self) -> EngineStamp:
         """Return the version of the package, which pins the weights."""
@@ -48,6 +53,7 @@ class NepEngine:
     """NEP89 on one core through calorine; its model file is fetched by ``lzc models install nep89``."""
 
     name: str = "nep"
+    charge_note: str = MLIP_CHARGE_NOTE
 
     def stamp(self) -> EngineStamp:
         """Return the version of calorine and the checksum of the model file."""

@@ -18,6 +18,7 @@ from lzc_flows.errors import InputError
 from lzc_flows.flows.spec import FOLLOWS, CampaignSpec
 from lzc_flows.jobs.aimd import AimdMaker
 from lzc_flows.jobs.bvse import BVSEMaker
+from lzc_flows.jobs.hop_network import HopNetworkMaker
 from lzc_flows.jobs.order import OrderMaker
 from lzc_flows.jobs.relax import RelaxMaker
 
@@ -105,6 +106,11 @@ class Campaign:
         elif stage == "aimd" and stages.aimd is not None:
             aimd = stages.aimd
             job = AimdMaker(engine=aimd.engine, protocol=aimd.protocol, seed=aimd.seed).make(reference)
+        elif stage == "cineb" and stages.cineb is not None:
+            cineb = stages.cineb
+            host = self.spec.host if cineb.sites == "host" else None
+            maker = HopNetworkMaker(engine=cineb.engine, protocol=cineb.protocol, hops=cineb.hops, host=host)
+            job = maker.make(reference)
         else:
             raise ValueError(f"no job for stage {stage!r}")
         return self._labelled(job, candidate, stage)

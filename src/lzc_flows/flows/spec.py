@@ -12,7 +12,7 @@ from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.crystal.ions import parse_ion
 from lzc_flows.documents.aimd_protocol import AimdProtocol, named_protocol
 from lzc_flows.documents.model import FrozenModel
-from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
+from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol, OrderProtocol, RelaxProtocol
 from lzc_flows.documents.strict_yaml import first_error, read_mapping
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.criteria import CRITERIA
@@ -76,6 +76,18 @@ class AimdStage(FrozenModel):
         return content
 
 
+class CinebStage(FrozenModel):
+    """The cineb stage: all hops of a candidate."""
+
+    engine: EngineName = "nep"
+    protocol: NebProtocol = NebProtocol()
+    hops: HopProtocol = HopProtocol()
+    sites: Literal["host", "bvse"] = Field(
+        default="host", description="Whose sites the ions take: the host's, or minima of the BVSE landscape."
+    )
+    top: int | None = Field(ge=1, description="Gate: how many of the best by performance run; null for all.")
+
+
 class Stages(FrozenModel):
     """What runs for every candidate; a stage starts where the one that it follows succeeded."""
 
@@ -83,6 +95,7 @@ class Stages(FrozenModel):
     relax: RelaxStage = RelaxStage()
     bvse: BvseStage = BvseStage()
     aimd: AimdStage | None = None
+    cineb: CinebStage | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +106,7 @@ class Stages(FrozenModel):
 STAGES = tuple(Stages.model_fields)
 """Names of all stages, in the order in which they can run."""
 
-FOLLOWS = {"order": None, "relax": "order", "bvse": "relax", "aimd": "relax"}
+FOLLOWS = {"order": None, "relax": "order", "bvse": "relax", "aimd": "relax", "cineb": "relax"}
 """The stage whose structure each stage takes."""
 
 

@@ -1,4 +1,4 @@
-r"""Many ions that hop on a network of sites and exclude each other: kinetic Monte Carlo, and a bound by mean field.
+r"""Many ions that hop on a network of sites and exclude each other, by kinetic Monte Carlo.
 
 An ion on site i goes to a vacant site j at the rate ν exp[−(S_ij − E_i)/kT], whatever stands elsewhere. One hop happens
 at a time, chosen by its rate, after a time drawn from the exponential distribution (Bortz, Kalos & Lebowitz,
@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numba
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import log_expit, logsumexp
 
 from lzc_flows.errors import InputError
-from lzc_flows.hopping.random_walk import CM2_S_PER_A2_HZ, Network, conductances, thermal_energy_ev
+from lzc_flows.hopping.mean_field import mean_rate
+from lzc_flows.hopping.random_walk import CM2_S_PER_A2_HZ, Network, thermal_energy_ev
 from lzc_flows.transport.einstein import Estimate, local_slopes
 from lzc_flows.transport.msd import DIMENSIONS, projected
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 _WINDOWS = 10  # length of a run, in windows τ
 _FRAMES = 8  # in a window
-_REACH = 800.0  # of the chemical potential beyond the sites' energies, in kT
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ def lattice_gas(network: Network, filling: Filling, sampling: Sampling | None = 
         raise InputError(f"{filling.ions} ions on {n * cells} sites: at most {n * cells - 1}, or none can move")
     kt = thermal_energy_ev(filling.temperature_k)
     hops = _supercell_hops(network, filling.repeats, kt)
-    window = sampling.window_hops / _mean_rate(network, filling.ions / cells, kt)
+    window = sampling.window_hops / mean_rate(network, filling.temperature_k, filling.ions / cells)
     times = np.linspace(0, _WINDOWS * window, _WINDOWS * _FRAMES + 1)
     exponents = np.tile(-network.graph.energies_ev / kt, cells)
     draws = _Draws(exponents, filling.ions)
@@ -179,71 +177,6 @@ def lattice_gas(network: Network, filling: Filling, sampling: Sampling | None = 
     unit = _FRAMES / window * CM2_S_PER_A2_HZ
     found = {name: _estimates(np.array(some) * unit, network.cell) for name, some in slopes.items()}
     return LatticeGas(found["tracer"], found["charge"], found["shorter"], dwelt / sampling.runs, window, done)
-
-
-def mean_field(network: Network, temperature_k: float, ions_per_cell: float) -> dict[Direction, float]:
-    """Return an upper bound on the charge and on the tracer diffusivity of ions that exclude each other, cm²/s.
-
-    Hops i → j happen n_i(1 − n_j) ν exp[−(S − E_i)/kT] times a second, n the occupations by Fermi and Dirac. The bound
-    is the random walk with these conductances over the number of ions. The diffusivity is a minimum over functions of
-    all ions' places (Spohn, Large Scale Dynamics of Interacting Particles (1991)), and this is the minimum over sums
-    of functions of one ion's place: so the bound is rigorous in a large crystal. It is exact for few ions, for the
-    charge at few vacancies, and for the charge on equal sites with symmetric hops. The correlation factor of tracers
-    is not in it.
-
-    Parameters
-    ----------
-    network
-        Sites and hops.
-    temperature_k
-        Temperature, K.
-    ions_per_cell
-        More than none, less than sites.
-
-    Raises
-    ------
-    InputError
-        If the temperature or the number of ions is out of range.
-    """
-    kt, graph = thermal_energy_ev(temperature_k), network.graph
-    log_occupied, log_vacant = _fermi(graph.energies_ev / kt, ions_per_cell)
-    first, second = graph.sites.T
-    # n_i (1 − n_j) exp(E_i/kT) is symmetric: written for the hop's first site
-    logs = network.log_attempts() - (graph.levels_ev - graph.energies_ev[first]) / kt
-    logs += log_occupied[first] + log_vacant[second]
-    left = conductances(network, logs)
-    total = logsumexp([one.logs() for one in left], axis=0) - math.log(ions_per_cell)
-    return dict(zip(left[0].along, (np.exp(total) * CM2_S_PER_A2_HZ).tolist(), strict=True))
-
-
-def _fermi(exponents: NDArray[np.float64], ions: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return ln n and ln(1 − n) by Fermi and Dirac for energies in kT."""
-    if not 0 < ions < len(exponents):
-        raise InputError(f"{ions} ions in a cell of {len(exponents)} sites: more than none and fewer than sites")
-    reach = (float(exponents.min()) - _REACH, float(exponents.max()) + _REACH)
-    # the scarcer of ions and vacancies is counted: its number keeps its digits
-    vacancies = len(exponents) - ions
-
-    def missing(potential: float) -> float:
-        if ions <= vacancies:
-            return float(logsumexp(log_expit(potential - exponents))) - math.log(ions)
-        return math.log(vacancies) - float(logsumexp(log_expit(exponents - potential)))
-
-    potential = brentq(missing, *reach, xtol=1e-13, rtol=1e-14)
-    return log_expit(potential - exponents), log_expit(exponents - potential)
-
-
-def _mean_rate(network: Network, ions_per_cell: float, kt: float) -> float:
-    """Return the hops of an ion per second, by mean occupations."""
-    graph = network.graph
-    log_occupied, log_vacant = _fermi(graph.energies_ev / kt, ions_per_cell)
-    first, second = graph.sites.T
-    logs = network.log_attempts() - (graph.levels_ev - graph.energies_ev[first]) / kt
-    # both ways
-    rate = 2 * float(np.exp(logs + log_occupied[first] + log_vacant[second]).sum()) / ions_per_cell
-    if not rate > 0:
-        raise InputError("network: no hop that ever happens")
-    return rate
 
 
 def _supercell_hops(network: Network, repeats: tuple[int, int, int], kt: float) -> _Hops:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lzc_flows.documents.protocols import Mechanism
-from lzc_flows.hopping.hops import Hop, Move
+from lzc_flows.hopping.hops import Hop, Move, find_hops
 from lzc_flows.hopping.sites import IonSites
 from lzc_flows.hopping.symmetry import SYMPREC_ANGSTROM, SiteSymmetry, site_symmetry
 
@@ -91,6 +91,15 @@ def hop_orbits(sites: IonSites, hops: Iterable[Hop], symmetry: SiteSymmetry) -> 
             seen.update(member.hop for member in orbit.members)
             found.append(orbit)
     return tuple(sorted(found, key=lambda orbit: (round(sum(orbit.distances_angstrom), 3), orbit.representative)))
+
+
+def distinct_hops(sites: IonSites, mechanisms: Iterable[Mechanism], symmetry: SiteSymmetry) -> dict[str, HopOrbit]:
+    """Return the distinct hops of some mechanisms by a name such as ``vacancy-1``, the shortest of each first."""
+    return {
+        f"{mechanism}-{number}": orbit
+        for mechanism in mechanisms
+        for number, orbit in enumerate(hop_orbits(sites, find_hops(sites, mechanism), symmetry), start=1)
+    }
 
 
 def site_orbits(symmetry: SiteSymmetry) -> tuple[tuple[int, ...], ...]:

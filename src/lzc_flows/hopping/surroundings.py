@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lzc_flows.hopping.hops import Hop
 from lzc_flows.hopping.orbits import HopOrbit
@@ -16,12 +17,13 @@ from lzc_flows.hopping.sites import IonSites, anions, element_of
 HOST_ELEMENTS = ("Zr", "Cl")
 """Framework elements of the undoped host; others are dopants."""
 
-NEAR_ANGSTROM = 4.5
-"""A dopant cation is near within this distance of the bottleneck. Of LZC's hop along c this is the first shell of Zr
-(3.9–4.1 Å, the next 5.8 Å); of the hops in the plane the shells are less apart (up to 4.4 Å, from 4.4 Å)."""
-
 IN_BOTTLENECK = 3
-"""Anions that form a bottleneck: the triangle that two polyhedra share."""
+"""Anions that form a bottleneck: the triangle that two polyhedra share; of a shared edge two."""
+
+NEXT_TO = 1.4
+"""Atoms up to this many times as far as the nearest one are beside it. In LZC the anions of a shared face are up to 1.1
+times as far from the bottleneck as the nearest, those of an edge 1.15, the next ones beyond an edge 1.67 and more;
+every Cl has one Zr at 2.5 Å, the next is 1.7 times as far."""
 
 Shell = Literal["near", "far", "none"]
 
@@ -35,11 +37,14 @@ class Surroundings:
     dopant_distances_angstrom
         For each dopant element, the distance of its nearest atom from the bottleneck in Å.
     anions_in_bottleneck
-        Elements of the three anions nearest to each bottleneck, with their numbers.
+        Elements of the anions of each bottleneck, with their numbers: the three nearest, fewer where the third is
+        farther (`NEXT_TO`).
     dopant_anions
         How many of these are dopants, such as F on Cl sites.
     dopant_shell
-        Whether the nearest dopant cation is within `NEAR_ANGSTROM`; ``"none"`` where the crystal has none.
+        Whether one of these anions is bonded to a dopant cation, that is, whether the bottleneck shares an anion with
+        the dopant's polyhedron; ``"none"`` where the crystal has no dopant cation. (A distance does not tell: from
+        hops in the plane of LZC, bonded Zr are up to 4.6 Å away and others from 4.4 Å on.)
     """
 
     dopant_distances_angstrom: dict[str, float]
@@ -78,18 +83,20 @@ def surroundings(sites: IonSites, hop: Hop, host_elements: Collection[str] = HOS
     elements = np.array([element_of(crystal, number) for number in range(len(crystal))])
     places = [sites.bottleneck(move.site, move.to, move.translation) for move in hop.moves]
     distances = crystal.lattice.get_all_distances(places, crystal.frac_coords)
-    anion = np.isin(np.arange(len(crystal)), anions(crystal))
     dopant = ~np.isin(elements, [*host_elements, sites.mobile])
-    nearest = np.argsort(np.where(anion, distances, np.inf), axis=1, kind="stable")[:, :IN_BOTTLENECK]
-    nearest = nearest[anion[nearest]]
-    cations = distances[:, dopant & ~anion]
+    anion = np.isin(np.arange(len(crystal)), anions(crystal))
+    cation = ~anion & (elements != sites.mobile)
+    window = _beside(np.where(anion, distances, np.inf), IN_BOTTLENECK)
+    named = np.nonzero(window)[1]
+    bonds = crystal.lattice.get_all_distances(crystal.frac_coords[named], crystal.frac_coords)
+    near = (_beside(np.where(cation, bonds, np.inf), len(crystal)) & dopant).any()
     return Surroundings(
         dopant_distances_angstrom={
             str(element): float(distances[:, elements == element].min()) for element in np.unique(elements[dopant])
         },
-        anions_in_bottleneck=dict(sorted(Counter(elements[nearest].tolist()).items())),
-        dopant_anions=int(dopant[nearest].sum()),
-        dopant_shell="none" if not cations.size else "near" if cations.min() <= NEAR_ANGSTROM else "far",
+        anions_in_bottleneck=dict(sorted(Counter(elements[named].tolist()).items())),
+        dopant_anions=int((window & dopant).sum()),
+        dopant_shell="none" if not (cation & dopant).any() else "near" if near else "far",
     )
 
 
@@ -102,3 +109,9 @@ def hop_group(orbit: HopOrbit, around: Surroundings) -> HopGroup:
         dopant_anions=around.dopant_anions,
         dopant_shell=around.dopant_shell,
     )
+
+
+def _beside(distances: NDArray[np.float64], most: int) -> NDArray[np.bool_]:
+    """Return which atoms are nearest in each row: at most so many, none beyond `NEXT_TO` times the first."""
+    rank = distances.argsort(axis=1, kind="stable").argsort(axis=1)
+    return np.isfinite(distances) & (rank < most) & (distances <= NEXT_TO * distances.min(axis=1, keepdims=True))

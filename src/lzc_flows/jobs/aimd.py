@@ -21,6 +21,7 @@ from lzc_flows.errors import InputError
 from lzc_flows.jobs.diffusion import UNKNOWN, diffusion_document, motion_of, production
 from lzc_flows.jobs.relax import with_sites_of
 from lzc_flows.recovery.aimd import AimdRun, run_dynamics, take_over
+from lzc_flows.recovery.folder import beside
 from lzc_flows.settings import get_settings
 from lzc_flows.trajectory.model import Trajectory
 from lzc_flows.trajectory.reader import read_trajectory
@@ -72,7 +73,7 @@ class AimdMaker(Maker):
         """
         here = Path.cwd()
         request = AimdRequest(structure, self.engine, self.protocol, self.seed, stop_at_s=get_settings().stop_at_s)
-        take_over(request, [*([Path(prev_dir)] if prev_dir else []), *_beside(here)], here)
+        take_over(request, [*([Path(prev_dir)] if prev_dir else []), *beside(here)], here)
         run = run_dynamics(request, here)
         if not run.outcome.finished:
             return Response(replace=self.make(structure, prev_dir=str(here)))
@@ -108,14 +109,6 @@ def aimd_document(request: AimdRequest, run: AimdRun, mobile: str) -> AimdDoc:
         seed=request.seed,
         corrections=run.history.corrections,
     )
-
-
-def _beside(folder: Path) -> list[Path]:
-    """Return the folders beside this one."""
-    try:
-        return [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
-    except OSError:  # they may be no business of ours
-        return []
 
 
 Found = TypeVar("Found")

@@ -9,6 +9,7 @@ from fireworks import LaunchPad
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from lzc_flows.engines.neb_worker import read_progress
 from lzc_flows.engines.relax_worker import LOG_FILE
 from lzc_flows.launch.launchpad import running_directories
 from lzc_flows.launch.status import CampaignStatus
@@ -72,7 +73,10 @@ class CampaignProgress:
 
 
 def _last_step(directory: Path) -> str:
-    """Return step and largest force from the optimizer's log, such as `` step 45, 0.12 eV/Å``."""
+    """Return how far a job is, such as `` step 45, 0.12 eV/Å`` or `` 12/80 paths``."""
+    progress = read_progress(directory)
+    if progress is not None:
+        return f" {progress.done}/{progress.of} {progress.what}"
     try:
         words = (directory / LOG_FILE).read_text().rstrip().rpartition("\n")[2].split()
         return f" step {int(words[1])}, {float(words[-1]):.2f} eV/Å"

@@ -47,6 +47,13 @@ CRITERIA: dict[str, Criterion] = {
         Criterion("barrier_c", "BVSE barrier along c", "eV", "lower", "bvse"),
         Criterion("barrier_ab", "BVSE barrier within the a–b plane", "eV", "lower", "bvse"),
         Criterion("sigma_mS_cm", "Li conductivity from molecular dynamics", "mS/cm", "higher", "aimd"),
+        Criterion("neb_barrier_1d", "1D hop barrier", "eV", "lower", "cineb"),
+        Criterion("neb_barrier_2d", "2D hop barrier", "eV", "lower", "cineb"),
+        Criterion("neb_barrier_3d", "3D hop barrier", "eV", "lower", "cineb"),
+        Criterion("neb_barrier_a", "hop barrier along a", "eV", "lower", "cineb"),
+        Criterion("neb_barrier_b", "hop barrier along b", "eV", "lower", "cineb"),
+        Criterion("neb_barrier_c", "hop barrier along c", "eV", "lower", "cineb"),
+        Criterion("neb_barrier_ab", "hop barrier within the a–b plane", "eV", "lower", "cineb"),
     )
 }
 """Every criterion by name. A later stage adds its rows here and nothing else changes."""

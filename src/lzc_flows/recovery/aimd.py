@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from lzc_flows.engines.aimd_worker import (
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
+from lzc_flows.recovery.folder import alone_in
 from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, run_worker
 
 STDERR_FILE = "aimd.stderr"
@@ -121,7 +119,7 @@ def run_dynamics(request: AimdRequest, folder: Path) -> AimdRun:
         if done is not None:
             return done
         request = replace(request, halvings=max(request.halvings, state.halvings))
-    with _alone_in(folder):
+    with alone_in(folder, LOCK_FILE):
         try:
             return _launch(request, folder)
         except InputError:
@@ -146,24 +144,6 @@ def _launch(request: AimdRequest, folder: Path) -> AimdRun:
     )
     history.write(folder)
     return AimdRun(folder, outcome, history)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Make a folder and keep other processes from running there; the lock goes with the process."""
-    with ExitStack() as stack:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context((folder / LOCK_FILE).open("w"))
-        except OSError as error:
-            raise InputError(f"{folder}: a folder that can be written is allowed ({error.strerror})") from None
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder}: another process runs there now; one at a time is allowed") from None
-        except OSError:  # a file system without locks
-            pass
-        yield
 
 
 def take_over(request: AimdRequest, earlier: list[Path], folder: Path) -> Path | None:

@@ -1,0 +1,315 @@
+"""`python -m lzc_flows.engines.neb_worker PARENT`: relax ends and find paths, in a process of its own.
+
+A crash of the engine ends this process only; it ends with its parent, whose process id is PARENT. Reads
+``neb_request.json`` in the working directory and does its tasks one after another, each in its folder. A band goes on
+from its ``search.npz``; tasks with an outcome are done. SIGTERM, and the time after which the request wants nothing to
+begin, end it in order: with ``neb_stopped``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lzc_flows.band.climb import ClimbingBand
+from lzc_flows.band.lbfgs import LONGEST_STEP_ANGSTROM
+from lzc_flows.band.path import distances_angstrom, idpp, images_for, linear
+from lzc_flows.band.search import (
+    Landscape,
+    ManyLegsError,
+    PathSearch,
+    SearchState,
+    UnconvergedError,
+    new_leg,
+)
+from lzc_flows.band.settle import ExplodedError, SettleLimits, settle
+from lzc_flows.band.stored import read_search, write_search
+from lzc_flows.documents.protocols import NebProtocol
+from lzc_flows.dynamics.forces import ForceField
+from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.neb_tasks import EndResult, LegResult, Outcome, PathResult, Status, Task
+from lzc_flows.files import write_atomically
+from lzc_flows.processes import end_with_parent
+
+REQUEST_FILE = "neb_request.json"
+PROGRESS_FILE = "neb_progress.json"
+STOPPED_FILE = "neb_stopped"
+SEARCH_FILE = "search.npz"
+
+SAVE_S = 1.0
+"""A band is saved after so long at the latest, in s: writing it takes some milliseconds."""
+
+STATUS_OF: dict[type[Exception], Status] = {
+    UnconvergedError: "unconverged",
+    ExplodedError: "exploded",
+    ManyLegsError: "many minima",
+}
+
+
+@dataclass(frozen=True)
+class NebRequest:
+    """What to do.
+
+    Attributes
+    ----------
+    engine
+        Name of the engine.
+    protocol
+        Limits and numbers of images.
+    tasks
+        Names of the tasks' folders, in their order.
+    attempts
+        For each task that is tried again, which attempt it is; 0 for all others.
+    stop_at_s
+        Time since the epoch, in s, after which no step begins; None for no such time.
+    """
+
+    engine: str
+    protocol: NebProtocol
+    tasks: tuple[str, ...]
+    attempts: dict[str, int] = field(default_factory=dict)
+    stop_at_s: float | None = None
+
+    def write(self, folder: Path) -> None:
+        """Write the request atomically."""
+        content = {**vars(self), "protocol": self.protocol.model_dump(mode="json")}
+        write_atomically(folder / REQUEST_FILE, json.dumps(content).encode())
+
+    @classmethod
+    def read(cls, folder: Path) -> NebRequest:
+        """Read the request."""
+        content = json.loads((folder / REQUEST_FILE).read_text())
+        protocol, tasks = NebProtocol(**content.pop("protocol")), tuple(content.pop("tasks"))
+        return cls(protocol=protocol, tasks=tasks, **content)
+
+    def missing(self, folder: Path) -> tuple[str, ...]:
+        """Return the tasks whose attempt has no outcome yet."""
+        outcomes = {name: Outcome.read(folder / name) for name in self.tasks}
+        return tuple(
+            name for name, done in outcomes.items() if done is None or done.attempt < self.attempts.get(name, 0)
+        )
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How a task is tried: the first attempt, and those after a failure.
+
+    Attributes
+    ----------
+    longest_step_angstrom
+        No atom moves farther in one step: a shorter one is softer.
+    patience
+        Factor of the protocol's steps.
+    goes_on
+        Whether it goes on from the images of the attempt before.
+    start
+        What a new path starts from: ``idpp`` or ``linear``.
+    """
+
+    longest_step_angstrom: float
+    patience: int
+    goes_on: bool
+    start: str
+
+
+ATTEMPTS = (
+    Attempt(LONGEST_STEP_ANGSTROM, 1, goes_on=False, start="idpp"),
+    Attempt(LONGEST_STEP_ANGSTROM / 2, 3, goes_on=True, start="idpp"),
+    Attempt(LONGEST_STEP_ANGSTROM / 4, 5, goes_on=False, start="linear"),
+)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a worker is: with its ends or paths, and in force evaluations of the one that it is at."""
+
+    what: str
+    done: int
+    of: int
+    evaluations: int
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """Return how far the worker in a folder is; None where that is not known."""
+    try:
+        return Progress(**json.loads((folder / PROGRESS_FILE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+class StoppedError(Exception):
+    """The time is over, or a signal came; what has been saved is good."""
+
+
+class Recorder:
+    """Saves a band as it goes, tells how far all is, and stops at a time or when told to."""
+
+    def __init__(self, folder: Path, request: NebRequest) -> None:
+        self.folder, self.request = folder, request
+        self.task = ""
+        self.told_to_stop = False
+        self.saved_s = time.monotonic()
+
+    def begin(self, task: str) -> None:
+        """Take note of the task that begins now."""
+        self.task = task
+        self._progress(0)
+        self.check_time()
+
+    def step(self, state: SearchState) -> None:
+        """Save the state now and then."""
+        if time.monotonic() - self.saved_s > SAVE_S:
+            self.save(state)
+        self.check_time()
+
+    def save(self, state: SearchState) -> None:
+        """Save the state."""
+        write_search(self.folder / self.task / SEARCH_FILE, state)
+        self._progress(state.evaluations)
+        self.saved_s = time.monotonic()
+
+    def check_time(self) -> None:
+        """Raise `StoppedError` if nothing should begin any more."""
+        late = self.request.stop_at_s is not None and time.time() > self.request.stop_at_s
+        if self.told_to_stop or late:
+            raise StoppedError
+
+    def tell_to_stop(self, *_: Any) -> None:
+        """Stop before the next step; handles a signal."""
+        self.told_to_stop = True
+
+    def _progress(self, evaluations: int) -> None:
+        done = self.request.tasks.index(self.task)
+        progress = Progress(f"{self.task.partition('-')[0]}s", done, len(self.request.tasks), evaluations)
+        write_atomically(self.folder / PROGRESS_FILE, json.dumps(vars(progress)).encode())
+
+
+def run(folder: Path) -> None:
+    """Do what the request in `folder` asks for and has no outcome yet."""
+    request = NebRequest.read(folder)
+    recorder = Recorder(folder, request)
+    signal.signal(signal.SIGTERM, recorder.tell_to_stop)
+    force_field = cache(engine_by_name(request.engine).force_field)  # loading a model takes a second
+    for name in request.missing(folder):
+        try:
+            recorder.begin(name)
+            _do(folder / name, force_field(Task.read(folder / name).species), recorder)
+        except StoppedError:
+            (folder / STOPPED_FILE).touch()
+            return
+
+
+def _do(folder: Path, force_field: ForceField, recorder: Recorder) -> None:
+    """Do one task and write its outcome."""
+    start, task, before = time.monotonic(), Task.read(folder), Outcome.read(folder)
+    number = recorder.request.attempts.get(folder.name, 0)
+    worker = _TaskWorker(folder, task, Landscape(force_field, task.cell), recorder)
+    status: Status
+    try:
+        evaluations = worker.relax(ATTEMPTS[number]) if task.kind == "end" else worker.find(ATTEMPTS[number])
+        status, reason = "converged", None
+    except tuple(STATUS_OF) as error:
+        status, reason, evaluations = STATUS_OF[type(error)], str(error), worker.evaluations
+    Outcome(
+        status=status,
+        reason=reason,
+        attempt=number,
+        evaluations=evaluations + (before.evaluations if before else 0),
+        wall_s=time.monotonic() - start + (before.wall_s if before else 0.0),
+    ).write(folder)
+
+
+class _TaskWorker:
+    """One task in its folder."""
+
+    def __init__(self, folder: Path, task: Task, landscape: Landscape, recorder: Recorder) -> None:
+        self.folder, self.task, self.landscape, self.recorder = folder, task, landscape, recorder
+        self.protocol = recorder.request.protocol
+        self.evaluations = 0
+
+    def relax(self, attempt: Attempt) -> int:
+        """Relax an end; return the force evaluations."""
+        limits = SettleLimits(
+            self.protocol.fmax_ends_ev_per_angstrom,
+            self.protocol.max_steps * attempt.patience,
+            attempt.longest_step_angstrom,
+        )
+        found = settle(self.task.positions[0], self.task.cell, self.landscape.force_field, limits)
+        self.evaluations = found.evaluations
+        if not found.converged:
+            raise UnconvergedError(f"end not relaxed after {limits.max_steps} steps: {found.fmax:.3f} eV/Å")
+        EndResult(found.positions, found.energy_ev, found.fmax).write(self.folder)
+        return found.evaluations
+
+    def find(self, attempt: Attempt) -> int:
+        """Find a path; return the force evaluations."""
+        state = self._state(attempt)
+        search = PathSearch(state, self.landscape, self.protocol)
+        try:
+            legs = search.run(self.protocol.max_steps * attempt.patience, self.recorder)
+        finally:
+            self.evaluations = state.evaluations
+            self.recorder.save(state)
+        joined(legs).write(self.folder)
+        return state.evaluations
+
+    def _state(self, attempt: Attempt) -> SearchState:
+        """Return where the search goes on, or where a new one begins."""
+        saved = self.folder / SEARCH_FILE
+        if saved.is_file():
+            state = read_search(saved)
+            same = {leg.band.optimiser.longest_step_angstrom for leg in state.legs} == {attempt.longest_step_angstrom}
+            if same:
+                return state
+            if attempt.goes_on:
+                return _softer(state, attempt.longest_step_angstrom)
+        first, last = self.task.positions
+        path = linear(first, last, self.protocol.images or images_for(first, last))
+        if attempt.start == "idpp":
+            path = idpp(path, self.task.cell, self.task.species)
+        energies = (float(self.task.energies_ev[0]), float(self.task.energies_ev[1]))
+        return SearchState([new_leg(path, energies, self.landscape, attempt.longest_step_angstrom)])
+
+
+def _softer(state: SearchState, longest_step_angstrom: float) -> SearchState:
+    """Return the state with shorter steps that remember nothing."""
+    for leg in state.legs:
+        leg.band.optimiser.longest_step_angstrom = longest_step_angstrom
+        leg.band.optimiser = leg.band.optimiser.anew()
+    return state
+
+
+def joined(legs: list[ClimbingBand]) -> PathResult:
+    """Return the path that converged legs make together."""
+    found, first = [], 0
+    for band in legs:
+        last = first + len(band.state.path) - 1
+        saddle = None if band.state.climbing is None else first + 1 + band.state.climbing
+        found.append(LegResult(first, last, saddle, band.fmax_climbing, band.fmax_band, band.state.steps))
+        first = last
+    kept = [slice(0 if number == 0 else 1, None) for number in range(len(legs))]  # a minimum between legs counts once
+    pairs = list(zip(legs, kept, strict=True))
+    positions = np.concatenate([band.state.path[part] for band, part in pairs])
+    return PathResult(
+        positions=positions,
+        energies_ev=np.concatenate([band.state.energies_ev[part] for band, part in pairs]),
+        distances_angstrom=distances_angstrom(positions),
+        slopes_ev_per_angstrom=np.concatenate([band.profile.slopes_ev_per_angstrom[part] for band, part in pairs]),
+        legs=tuple(found),
+    )
+
+
+if __name__ == "__main__":
+    end_with_parent()
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit("the parent was gone before the work began")
+    run(Path.cwd())
