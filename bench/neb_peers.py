@@ -1,8 +1,9 @@
 """Our climbing band beside ASE's and atomate2's on hops of the pristine host with CHGNet: evaluations, time, barrier.
 
-Run ``python bench/neb_peers.py`` (under five minutes on two cores), ``--json FILE`` to keep the numbers. The host's cell
-(27 atoms) is relaxed and repeated three times along c; a lithium is taken out and a neighbour at a given distance goes
-into its place (80 atoms). All start from the same relaxed ends and the same IDPP path of 5 images, and stop at 0.05 eV/Å:
+Run ``python bench/neb_peers.py`` (five minutes), ``--json docs/data/neb-peers.json`` to keep the numbers. The
+host's cell (27 atoms) is relaxed and repeated three times along c; a lithium is taken out and a neighbour at a given
+distance goes into its place (80 atoms). All start from the same relaxed ends and the same IDPP path of 5 images, and
+stop at 0.05 eV/Å. One thread each, so that CPU times can be compared on a busy machine too:
 
 - ours: `PathSearch` with 0.05 eV/Å on the climbing image and on the others; and with its own limits, 0.01 and 0.05;
 - ASE's NEB, improved tangent, climbing from the start, with FIRE and its own spring constant; its forces are those of
@@ -23,20 +24,22 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.mep import NEB
 from ase.optimize import FIRE
 from pymatgen.core import Structure
 
-from lzc_flows.band.path import idpp, linear
+from lzc_flows.band.idpp import idpp
+from lzc_flows.band.path import linear
 from lzc_flows.band.search import Landscape, PathSearch, SearchState, new_leg
 from lzc_flows.band.settle import SettleLimits, settle
 from lzc_flows.crystal.host import ideal_host
@@ -84,6 +87,7 @@ class Row:
     steps: str
     evaluations_ratio: float | None = None
     wall_ratio: float | None = None
+    cpu_ratio: float | None = None
 
 
 class OfForceField(Calculator):
@@ -96,6 +100,7 @@ class OfForceField(Calculator):
         self.force_field, self.evaluations = force_field, 0
 
     def calculate(self, atoms: Any = None, properties: Any = None, system_changes: Any = all_changes) -> None:
+        """Evaluate, once more."""
         super().calculate(atoms, properties, system_changes)
         self.evaluations += 1
         found = self.force_field.evaluate(atoms.positions, atoms.cell.array)
@@ -110,9 +115,16 @@ class Nobody:
 
 
 def relaxed_host() -> Structure:
-    maker = engine_by_name(ENGINE).relax_maker(RelaxProtocol(fmax_ev_per_angstrom=0.005, max_steps=500))
+    maker = engine_by_name(ENGINE).relax_maker(
+        RelaxProtocol(fmax_ev_per_angstrom=0.02, max_steps=500, optimizer="LBFGS")
+    )
     structure = ideal_host().structure.copy().remove_oxidation_states()
-    return maker.run_ase(structure).final_mol_or_struct
+    result = maker.run_ase(structure)
+    print(
+        f"host: a = {result.final_mol_or_struct.lattice.a:.3f} Å, c = {result.final_mol_or_struct.lattice.c:.3f} Å",
+        file=sys.stderr,
+    )
+    return result.final_mol_or_struct
 
 
 def start_of(host: Structure, distance: float) -> Start:
@@ -139,7 +151,7 @@ def start_of(host: Structure, distance: float) -> Start:
     first, last = (settle(each, cell, force_field, limits) for each in (initial, final))
     assert first.converged
     assert last.converged
-    path = idpp(linear(first.positions, last.positions, IMAGES), cell, species)
+    path = idpp(linear(first.positions, last.positions, IMAGES), cell)
     return Start(path, cell, species, (first.energy_ev, last.energy_ev), force_field)
 
 
@@ -206,10 +218,10 @@ def timed(hop: str, code: str, action: Callable[[], dict[str, Any]]) -> Row:
     return row
 
 
-def measure(host: Structure) -> list[Row]:
+def measure(host: Structure, distances: Sequence[float]) -> list[Row]:
     """Return all rows, the ratios those of ours over each peer at the same limits."""
     rows = []
-    for number, distance in enumerate(DISTANCES_ANGSTROM):
+    for number, distance in enumerate(distances):
         start, hop = start_of(host, distance), f"{distance:.2f} Å"
         start.force_field.evaluate_many(start.path[:2], start.cell)  # warm
         same = timed(hop, f"ours, {FMAX:g}/{FMAX:g}", lambda s=start: ours(s, SAME))
@@ -218,7 +230,7 @@ def measure(host: Structure) -> list[Row]:
         if number == 0:
             peers.append(timed(hop, "atomate2", lambda s=start: of_atomate2(s)))
         for peer in peers:
-            peer.wall_ratio = same.wall_s / peer.wall_s
+            peer.wall_ratio, peer.cpu_ratio = same.wall_s / peer.wall_s, same.cpu_s / peer.cpu_s
             if peer.evaluations:
                 peer.evaluations_ratio = same.evaluations / peer.evaluations
         rows += [same, own, *peers]
@@ -239,13 +251,17 @@ def print_table(rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
+    parser.add_argument("--distances", type=float, nargs="+", default=DISTANCES_ANGSTROM, help="hops, in Å")
     arguments = parser.parse_args()
+    torch.set_num_threads(1)  # threads that wait for a busy core spin, and their CPU time says nothing
     warnings.simplefilter("ignore")  # the engines' imports warn at length
     with contextlib.redirect_stdout(sys.stderr):  # engines introduce themselves
-        rows = measure(relaxed_host())
+        rows = measure(relaxed_host(), arguments.distances)
     print_table(rows)
     load = os.getloadavg()[0]
-    print(f"\nRatios are ours at {FMAX:g}/{FMAX:g} eV/Å over the row's. {os.cpu_count()} cores, load {load:.1f} at the end")
+    print(
+        f"\nRatios: ours at {FMAX:g}/{FMAX:g} eV/Å over the row's. {os.cpu_count()} cores, load {load:.1f} at the end"
+    )
     if arguments.json:
         stamp = engine_by_name(ENGINE).stamp()
         content = {

@@ -14,11 +14,17 @@ from typing import Any
 
 import pytest
 import yaml
+from pymatgen.core import Structure
 
+from lzc_flows.band.settle import SettleLimits, settle
 from lzc_flows.cli.main import main
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.database.server import ServerInfo, start_server, stop_server
 from lzc_flows.database.stores import Database, connect
+from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.hopping.ends import Ends, ends
+from lzc_flows.hopping.hops import find_hops
+from lzc_flows.hopping.host_sites import host_sites
 from lzc_flows.settings import get_settings
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -123,6 +129,26 @@ def own_host() -> Callable[[float], dict[str, Any]]:
         }
 
     return host
+
+
+@pytest.fixture(scope="session")
+def settled_host() -> Structure:
+    """The built-in host, 27 atoms with charges and labels, its atoms at rest in NEP89's forces."""
+    host = ideal_host().structure
+    force_field = engine_by_name("nep").force_field([site.specie.symbol for site in host])
+    settled = settle(host.cart_coords, host.lattice.matrix, force_field, SettleLimits(1e-3, 200))
+    assert settled.converged
+    return Structure(
+        host.lattice, host.species, settled.positions, coords_are_cartesian=True, site_properties=host.site_properties
+    )
+
+
+@pytest.fixture(scope="session")
+def hop_ends(settled_host: Structure) -> Ends:
+    """An ion of the settled host goes from 6h to the empty 6g site above it, 3 Å along c."""
+    sites = host_sites(settled_host, ideal_host())
+    found = (hop for hop in find_hops(sites, "frenkel") if sites.labels[hop.moves[0].to] == "6g")
+    return ends(sites, next(found))
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
-from lzc_flows.band.climb import HIGHER_EV, BandState, ClimbingBand, started
+from lzc_flows.band.climb import HIGHER_EV, ClimbingBand, started
 from lzc_flows.band.lbfgs import Lbfgs
 from lzc_flows.band.path import linear
 from lzc_flows.band.settle import ExplodedError
@@ -131,8 +130,6 @@ def test_a_way_that_only_falls_has_nothing_to_climb(analytic, waves) -> None:
     assert (np.diff(band.state.energies_ev) < 0).all()
 
 
-
-
 def test_an_image_below_the_highest_never_counts_as_the_saddle(analytic, double_well, mueller_brown) -> None:
     """A band whose climbing image rests on the lower saddle of two, the rest good enough, goes on to the higher."""
     field = analytic(mueller_brown)
@@ -157,11 +154,11 @@ def test_an_image_below_the_highest_never_counts_as_the_saddle(analytic, double_
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 1000), st.sampled_from([3, 5, 7]), st.floats(0.0, 1.5))
+@given(st.integers(0, 1000), st.sampled_from([3, 5, 7]), st.floats(0.0, 0.25))
 def test_whatever_converges_has_its_highest_image_on_the_saddle(analytic, double_well, seed, images, rattle) -> None:
     well = double_well()
     path = linear(*well.ends, images)
-    path[1:-1] += rattle * np.random.default_rng(seed).uniform(-0.4, 0.4, size=path[1:-1].shape)
+    path[1:-1] += rattle * np.random.default_rng(seed).uniform(-1, 1, size=path[1:-1].shape)
     state = until_converged(band_on(analytic(well), path)).state
     assert state.energies_ev[1:-1].max() <= state.energies_ev[1 + state.climbing] + HIGHER_EV
     assert state.energies_ev[1 + state.climbing] == pytest.approx(well.height, abs=1e-4)

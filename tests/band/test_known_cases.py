@@ -13,7 +13,8 @@ from ase.mep import NEB
 from ase.optimize import FIRE
 from scipy.optimize import minimize
 
-from lzc_flows.band.path import idpp, linear
+from lzc_flows.band.idpp import idpp
+from lzc_flows.band.path import linear
 from lzc_flows.band.search import Landscape, PathSearch, SearchState, new_leg
 from lzc_flows.band.settle import Settled, SettleLimits, settle
 from lzc_flows.documents.protocols import NebProtocol
@@ -31,7 +32,9 @@ class Nobody:
 
 def searched(field: Any, start: np.ndarray, first: Settled, last: Settled, cell: np.ndarray) -> PathSearch:
     landscape = Landscape(field, cell)
-    search = PathSearch(SearchState([new_leg(start, (first.energy_ev, last.energy_ev), landscape)]), landscape, PROTOCOL)
+    search = PathSearch(
+        SearchState([new_leg(start, (first.energy_ev, last.energy_ev), landscape)]), landscape, PROTOCOL
+    )
     search.run(200, Nobody())
     return search
 
@@ -107,34 +110,37 @@ def held_on_plane(field: Any, start: np.ndarray, cell: np.ndarray, ion: int, way
 
 @pytest.mark.parametrize("aside", [0.0, 0.3], ids=["straight", "aside"])
 def test_a_lithium_vacancy_in_lithium_chloride_against_a_dense_scan(aside: float) -> None:
-    """Rock salt, 63 atoms, NEP89: along [110], straight between two chlorides, or by way of the tetrahedron."""
+    """Rock salt, 63 atoms, NEP89: along [110], straight between two chlorides, or aside by way of the tetrahedron.
+
+    A start that keeps all symmetry stays straight, at a higher top than a band that may leave the line. Aside there are
+    two equal saddles, 9 meV above the tetrahedron between: too shallow to split, and no image is there at first.
+    """
     atoms = bulk("LiCl", "rocksalt", a=5.13, cubic=True).repeat(2)
     lithium = [atom.index for atom in atoms if atom.symbol == "Li"]
-    distances = atoms.get_distances(lithium[0], lithium, mic=True)
-    hops = lithium[int(np.argsort(distances)[1])]
+    hops = lithium[int(np.argsort(atoms.get_distances(lithium[0], lithium, mic=True))[1])]
     way = atoms.get_distance(hops, lithium[0], mic=True, vector=True)
     del atoms[lithium[0]]
     hops -= 1
-    cell = atoms.cell.array
-    field = engine_by_name("nep").force_field(atoms.get_chemical_symbols())
+    cell, symbols = atoms.cell.array, atoms.get_chemical_symbols()
+    field = engine_by_name("nep").force_field(symbols)
     unrelaxed = atoms.positions.copy()
     unrelaxed[hops] += way
     first, last = (settle(each, cell, field, LIMITS) for each in (atoms.positions, unrelaxed))
-    # across the way and across the shared edge of the octahedra: towards the tetrahedra
-    side = np.cross(way, np.eye(3)[int(np.abs(way).argmin())])
-    side = np.eye(3)[int(np.abs(way).argmin())]
-    bow = aside * side
-
-    start = idpp(linear(first.positions, last.positions, 5), cell, atoms.get_chemical_symbols())
-    start[1:-1, hops] += np.array([0.5, 1, 1, 1, 0.5])[:, None] * bow
+    assert first.energy_ev == pytest.approx(last.energy_ev, abs=MEV)
+    # the cubic axis across the way points from the edge that the octahedra share to a tetrahedron
+    bow = aside * np.eye(3)[int(np.abs(way).argmin())]
+    start = idpp(linear(first.positions, last.positions, 5), cell)
+    start[1:-1, hops] += np.sin(np.linspace(0, np.pi, 7))[1:-1, None] * bow
     search = searched(field, start, first, last, cell)
-    highest = max(leg.band.energies_ev.max() for leg in search.state.legs)
+    (leg,) = search.state.legs
 
     scan = []
-    for fraction in np.linspace(0, 1, 21)[1:-1]:
+    for fraction in np.linspace(0, 1, 31)[8:16]:
         place = first.positions + fraction * (last.positions - first.positions)
         place[hops] += bow
         scan.append(held_on_plane(field, place, cell, hops, way / np.linalg.norm(way)))
-
-    assert first.energy_ev == pytest.approx(last.energy_ev, abs=MEV)
-    print(aside, highest - first.energy_ev, np.round(np.array(scan) - first.energy_ev, 4), len(search.state.legs), search.state.evaluations)
+    assert leg.band.energies_ev.max() == pytest.approx(max(scan), abs=MEV)
+    barrier = leg.band.energies_ev.max() - first.energy_ev
+    # recorded: 0.725 straight, 0.596 aside
+    assert 0.55 < barrier < 0.62 if aside else 0.70 < barrier < 0.75
+    assert (max(scan) > scan[-1] + 5 * MEV) == bool(aside)  # the last plane is the middle

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pytest
-from ase.geometry import get_distances
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzc_flows.band.path import FEWEST_IMAGES, SPACING_ANGSTROM, distances_angstrom, idpp, images_for, linear, resampled
+from lzc_flows.band.path import FEWEST_IMAGES, SPACING_ANGSTROM, distances_angstrom, images_for, linear, resampled
 
 
 @given(st.floats(0, 40), st.integers(0, 1000))
@@ -64,43 +61,3 @@ def test_a_resampled_arc_has_equal_spacing_and_stays_an_arc() -> None:
 def test_few_points_can_be_resampled(points: int) -> None:
     path = linear(np.zeros((2, 3)), np.ones((2, 3)), points - 2)
     np.testing.assert_allclose(resampled(path, 5), linear(path[0], path[-1], 5), atol=1e-14)
-
-
-def pair_errors(path: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """How wrong the pair distances of each image are against interpolated ones, weighted as the potential has it."""
-    distances = np.array([get_distances(each, cell=cell, pbc=True)[1] for each in path])
-    upper = np.triu_indices(path.shape[1], k=1)
-    pairs = distances[:, upper[0], upper[1]]
-    wanted = np.linspace(pairs[0], pairs[-1], len(path))
-    return ((pairs - wanted) ** 2 / pairs**4).sum(axis=1)
-
-
-def test_idpp_keeps_the_ends_and_goes_around_an_atom() -> None:
-    """A lithium whose straight way leads close by another atom."""
-    cell = np.diag([9.0, 8.0, 8.0])
-    initial = np.array([[1.0, 4.0, 4.0], [4.0, 4.5, 4.2], [8.0, 1.0, 4.0], [7.5, 7.0, 1.0]])
-    final = initial.copy()
-    final[0] = [7.0, 4.0, 4.0]
-    straight = linear(initial, final, 5)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # nothing for a user to read
-        found = idpp(straight, cell, ["Li", "Cl", "Cl", "Cl"])
-    assert found.shape == straight.shape
-    np.testing.assert_array_equal(found[[0, -1]], straight[[0, -1]])
-    assert (pair_errors(found, cell)[1:-1] < pair_errors(straight, cell)[1:-1]).all()
-
-    def closest(path: np.ndarray) -> float:
-        return float(np.linalg.norm(path[:, 0] - path[:, 1], axis=1).min())
-
-    assert closest(straight) < 0.6
-    assert closest(found) > 1.2
-
-
-def test_idpp_leaves_unwrapped_positions_where_they_are() -> None:
-    """A hop through the cell's face stays a short hop."""
-    cell = np.diag([6.0, 6.0, 6.0])
-    initial = np.array([[5.0, 3.0, 3.0], [2.0, 0.5, 3.2]])
-    final = initial + np.array([[2.5, 0, 0], [0, 0, 0]])
-    found = idpp(linear(initial, final, 3), cell, ["Li", "Cl"])
-    assert np.linalg.norm(np.diff(found[:, 0], axis=0), axis=1).max() < 1.5
-    np.testing.assert_array_equal(found[-1], final)

@@ -18,7 +18,10 @@ def sampled(energy: Callable, slope: Callable, end: float, points: int) -> Profi
 def waves(end: float, points: int, depth: float = 0.2) -> Profile:
     """(depth/2)·(1 − cos 2πx): minima at whole numbers."""
     return sampled(
-        lambda x: 0.5 * depth * (1 - np.cos(2 * np.pi * x)), lambda x: np.pi * depth * np.sin(2 * np.pi * x), end, points
+        lambda x: 0.5 * depth * (1 - np.cos(2 * np.pi * x)),
+        lambda x: np.pi * depth * np.sin(2 * np.pi * x),
+        end,
+        points,
     )
 
 

@@ -11,13 +11,16 @@ from jobflow import Job, run_locally
 from pymatgen.core import Composition
 
 from lzc_flows.crystal.cost import cost_usd_per_kg
+from lzc_flows.crystal.host import ideal_host
 from lzc_flows.database import candidates as candidates_module
 from lzc_flows.database.candidates import CandidateBuilder, build_candidates
 from lzc_flows.database.queries import candidates, ranking_table
 from lzc_flows.database.stores import CANDIDATES, PLAN, TASKS, Database
+from lzc_flows.documents.base import EngineStamp
 from lzc_flows.documents.bvse import Barriers, BvseDoc
 from lzc_flows.documents.candidate import CandidateDoc, PlannedCandidate
-from lzc_flows.documents.protocols import BvseProtocol
+from lzc_flows.documents.neb import HopDoc, HopNetworkDoc, MoveDoc, SurroundingsDoc
+from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol
 from lzc_flows.documents.ranking import RankingDoc
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.flows.spec import parse_campaign
@@ -129,6 +132,89 @@ def test_the_summary_takes_its_numbers_from_the_jobs_documents(
         "order": order.uuid,
         "bvse": second.uuid,
     }
+
+
+def network(barriers: dict[str, float], statuses: dict[str, int]) -> HopNetworkDoc:
+    """Of the built-in host, its hops with nothing but a status."""
+    structure = ideal_host().structure
+    around = SurroundingsDoc(
+        dopant_distances_angstrom={}, anions_in_bottleneck={"Cl": 3}, dopant_anions=0, dopant_shell="none"
+    )
+    hops = [
+        HopDoc(
+            id=f"vacancy-{number}",
+            mechanism="vacancy",
+            labels=["6h", "6h"],
+            vacancy=None,
+            moves=[MoveDoc(site=0, to=1, translation=(0, 0, 0))],
+            ways_A=[3.5],
+            direction=[1.0, 0.0, 0.0],
+            direction_word="ab",
+            multiplicity=6,
+            charge_e=-1.0,
+            surroundings=around,
+            status=status,
+        )
+        for number, status in enumerate(status for status, count in statuses.items() for _ in range(count))
+    ]
+    return HopNetworkDoc(
+        structure=structure,
+        symmetry="P-3m1",
+        sites={"6h": 6},
+        hops=hops,
+        carriers=[],
+        barriers_eV=barriers,
+        statuses=statuses,
+        evaluations=1,
+        wall_s=1.0,
+        charge_note="ignored",
+        engine=EngineStamp(name="nep", version="nep89"),
+        hop_protocol=HopProtocol(),
+        protocol=NebProtocol(),
+    )
+
+
+def test_barriers_of_hops_are_in_the_summary_with_how_many_were_found(plan: Database) -> None:
+    """No percolation is +inf; hops without a path are counted."""
+    stages = {"order": "o", "relax": "r", "bvse": "b", "cineb": "hops"}
+    plan.collection(PLAN).update_one({"key": KEY}, {"$set": {"stage_keys": stages}})
+    assert [only_summary(plan)[name] for name in ("neb_barrier_c", "hops", "hops_converged")] == [None, None, None]
+    barriers = {"1d": 0.3, "2d": 0.5, "3d": math.inf, "a": 0.5, "b": 0.5, "c": 0.3, "ab": 0.5}
+    document = network(barriers, {"converged": 3, "end left its site": 2})
+    with plan.job_store() as job_store:
+        job_store.update(
+            {
+                "uuid": "n",
+                "index": 1,
+                "output": document,
+                "completed_at": datetime(2026, 1, 1).isoformat(),
+                "metadata": {"key": "hops", "stage": "cineb"},
+            }
+        )
+    summary = only_summary(plan)
+    assert {name: summary[f"neb_barrier_{name}"] for name in barriers} == barriers
+    assert (summary["hops"], summary["hops_converged"]) == (5, 3)
+    assert summary["engines"] == {"cineb": "nep (nep89)"}
+    assert summary["stages"]["cineb"]["uuid"] == "n"
+    table = ranking_table(plan, "tiny").set_index("key")
+    assert (table.loc[KEY, "neb_barrier_c"], table.loc[KEY, "neb_barrier_3d"]) == (0.3, math.inf)
+
+
+def test_hops_of_which_none_converged_are_none_converged(plan: Database) -> None:
+    plan.collection(PLAN).update_one({"key": KEY}, {"$set": {"stage_keys": {"cineb": "hops"}}})
+    names = ("1d", "2d", "3d", "a", "b", "c", "ab")
+    with plan.job_store() as job_store:
+        job_store.update(
+            {
+                "uuid": "n",
+                "index": 1,
+                "output": network(dict.fromkeys(names, math.inf), {"end unconverged": 4}),
+                "completed_at": datetime(2026, 1, 1).isoformat(),
+                "metadata": {"key": "hops", "stage": "cineb"},
+            }
+        )
+    summary = only_summary(plan)
+    assert (summary["hops"], summary["hops_converged"], summary["neb_barrier_1d"]) == (4, 0, math.inf)
 
 
 def test_a_second_build_without_news_writes_nothing(plan: Database) -> None:

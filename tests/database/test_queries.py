@@ -131,6 +131,8 @@ def test_filters_stay_within_the_campaign(filled: Database) -> None:
     assert planned_stages(filled, "2026") == {"order": 4, "aimd": 3}
     assert planned_stages(filled, "none") == {}
     assert planned_stages(filled, "other") == {"order": 1, "aimd": 1}
+    filled.collection(CAMPAIGNS).update_one({"name": "2026"}, {"$set": {"spec.stages.cineb": {"top": None}}})
+    assert planned_stages(filled, "2026") == {"order": 4, "aimd": 3, "cineb": 4}
     assert (planned_keys(filled, "none"), planned_candidates(filled, "none")) == (set(), 0)
 
 

@@ -43,6 +43,9 @@ class LennardJones:
         np.add.at(forces, second[near], -push)
         return Forces(float(total), forces, apart.T @ push)
 
+    def evaluate_many(self, positions: np.ndarray, cell: np.ndarray) -> list[Forces]:
+        return [self.evaluate(each, cell) for each in positions]
+
     def _pair(self, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         sixth = (self.sigma / distance) ** 6
         return 4 * self.epsilon_ev * (sixth**2 - sixth), -24 * self.epsilon_ev * (2 * sixth**2 - sixth) / distance
@@ -61,6 +64,9 @@ class Springs:
 
     def evaluate_with_virial(self, positions: np.ndarray, cell: np.ndarray) -> Forces:
         raise NotImplementedError
+
+    def evaluate_many(self, positions: np.ndarray, cell: np.ndarray) -> list[Forces]:
+        return [self.evaluate(each, cell) for each in positions]
 
 
 class AseCalculator(Calculator):

@@ -10,6 +10,7 @@ from ase import Atoms
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.dynamics.forces import ForceField, Forces
+from lzc_flows.engines.forcefield import ChgnetForceField
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.errors import InputError
 
@@ -92,6 +93,30 @@ def test_positions_may_be_unwrapped(engine: str, host: Atoms, force_field: Force
     away = force_field.evaluate(host.positions + shifts @ host.cell.array, host.cell.array)
     assert away.energy_ev == pytest.approx(found.energy_ev, abs=10 * ROUNDING[engine])
     np.testing.assert_allclose(away.forces, found.forces, atol=ROUNDING[engine])
+
+
+def test_many_arrangements_are_as_good_as_one_after_the_other(host: Atoms, force_field: ForceField) -> None:
+    """On a CPU to the last bit."""
+    cell = host.cell.array
+    moves = np.random.default_rng(2).normal(scale=0.1, size=(3, *host.positions.shape))
+    many = force_field.evaluate_many(host.positions + moves, cell)
+    assert len(many) == 3
+    for found, move in zip(many, moves, strict=True):
+        assert same(found, force_field.evaluate(host.positions + move, cell))
+
+
+def test_a_batch_gives_what_single_evaluations_give(host: Atoms) -> None:
+    """CHGNet's batch, which a GPU runs, on whatever device is here; energies to single precision of the whole cell."""
+    force_field = ChgnetForceField(host.get_chemical_symbols())
+    cell = host.cell.array
+    moves = np.random.default_rng(3).normal(scale=0.1, size=(4, *host.positions.shape))
+    batch = force_field.evaluate_batch(host.positions + moves, cell)
+    assert len(batch) == 4
+    for found, move in zip(batch, moves, strict=True):
+        single = force_field.evaluate(host.positions + move, cell)
+        assert found.energy_ev == pytest.approx(single.energy_ev, abs=1e-5 * len(host))
+        assert found.forces.dtype == np.float64
+        np.testing.assert_allclose(found.forces, single.forces, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ Content = dict[str, Any]
 @pytest.fixture
 def content(tiny: Callable[[], Content]) -> Content:
     content = tiny()
-    content["stages"]["aimd"] = {"top": 1}
+    content["stages"] |= {"aimd": {"top": 1}, "cineb": {"top": 1}}
     return content
 
 
@@ -94,6 +94,10 @@ def set_in(content: Content, path: str, value: Any) -> None:
         ("stages.bvse.protocol.convention", "bvlain"),
         ("stages.aimd.seed", 7),
         ("stages.aimd.protocol", {"segments": [{"ensemble": "nvt", "temperature": 900, "ps": 2, "time_step_fs": 2}]}),
+        ("stages.cineb.engine", "chgnet"),
+        ("stages.cineb.sites", "bvse"),
+        ("stages.cineb.protocol.images", 7),
+        ("stages.cineb.hops.mechanisms", ["vacancy"]),
         ("grid.supercell", [1, 1, 2]),
         ("host", "lzc-aimd"),
     ],
@@ -135,6 +139,9 @@ def test_another_combination_has_another_key_and_the_undoped_host_keeps_its_own(
         ("stages.relax.protocol.relax_cell", True),
         ("stages.bvse.protocol.convention", "softbv"),
         ("stages.aimd.top", 5),
+        ("stages.cineb.top", None),
+        ("stages.cineb.protocol.images", None),
+        ("stages.cineb.hops.supercell", [1, 1, 1]),
         ("stages.aimd.protocol", "lzc-short"),
         ("host", {"name": "lzc", "mobile": "Li+"}),
     ],
@@ -185,8 +192,19 @@ def test_jobs_carry_key_and_stage_and_refuse_missing_references(content: Content
         assert job.config.on_missing_references == OnMissing.ERROR
     for job in jobs[1:]:
         assert [reference.uuid for reference in job.input_references] == ["0-1-2"]
+    content["stages"]["cineb"] = None
     with pytest.raises(ValueError, match="'cineb'"):
-        mine.next_job(candidate, "cineb", "0-1-2")
+        campaign(content).next_job(candidate, "cineb", "0-1-2")
+
+
+def test_hops_are_between_the_hosts_sites_or_those_of_the_landscape(content: Content) -> None:
+    hops, protocol = {"mechanisms": ["frenkel"], "supercell": [1, 1, 2]}, {"images": 5}
+    for sites, name in (("host", "lzc"), ("bvse", None)):
+        content["stages"]["cineb"] = {"top": 1, "sites": sites, "hops": hops, "protocol": protocol, "engine": "chgnet"}
+        mine = campaign(content)
+        maker = mine.next_job(mine.candidates[0], "cineb", "0-1-2").maker
+        assert (maker.host.name if maker.host else None) == name
+        assert (maker.engine, maker.hops.supercell, maker.protocol.images) == ("chgnet", (1, 1, 2), 5)
 
 
 def test_a_stages_key_changes_with_what_its_result_follows_from_only(content: Content) -> None:
@@ -196,9 +214,15 @@ def test_a_stages_key_changes_with_what_its_result_follows_from_only(content: Co
     assert {stage for stage in STAGES if before[stage] != after[stage]} == {"bvse"}
     set_in(content, "stages.aimd.seed", 2)
     assert {stage for stage in STAGES if after[stage] != campaign(content).candidates[1].stage_keys[stage]} == {"aimd"}
+    for path, value in (("hops.mechanisms", ["vacancy"]), ("protocol.images", 7), ("sites", "bvse")):
+        now = campaign(content).candidates[1].stage_keys
+        set_in(content, f"stages.cineb.{path}", value)
+        assert {stage for stage in STAGES if now[stage] != campaign(content).candidates[1].stage_keys[stage]} == {
+            "cineb"
+        }
     set_in(content, "stages.relax.protocol.max_steps", 201)
     last = campaign(content).candidates[1].stage_keys
-    assert {stage for stage in STAGES if after[stage] != last[stage]} == {"relax", "bvse", "aimd"}
+    assert {stage for stage in STAGES if after[stage] != last[stage]} == {"relax", "bvse", "aimd", "cineb"}
     assert len(set(last.values())) == len(STAGES)
 
 

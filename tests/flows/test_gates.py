@@ -86,6 +86,36 @@ def test_ties_and_order_do_not_matter(barriers: list[float], random: Any) -> Non
     assert passed_gates(spec, shuffled, {})["aimd"] == expected
 
 
+def test_a_stage_with_an_open_gate_runs_for_all_and_counts(tiny: Callable) -> None:
+    """Its barriers are known where the others open: it is a stage without a gate."""
+    content = tiny()
+    content["stages"] |= {"aimd": {"top": 2}, "cineb": {"top": None}}
+    content["ranking"] = {"performance": {"barrier_1d": 1.0, "neb_barrier_c": 3.0}}
+    spec = parse_campaign(content, where="c.yaml", folder=Path())
+    free = (*FREE, "cineb")
+    summaries = [
+        {**summary(key, 0.4, done=free), "neb_barrier_c": barrier}
+        for key, barrier in zip("abcd", (0.3, 0.9, 0.2, 0.5), strict=True)
+    ]
+    for entry in summaries:
+        entry["stage_keys"]["cineb"] = f"cineb-{entry['key']}"
+    passed = passed_gates(spec, summaries, {})
+    assert passed["cineb"] == set("abcd")
+    assert passed["aimd"] == {"a", "c"}
+    del summaries[3]["stages"]["cineb"]
+    assert passed_gates(spec, summaries, {"cineb-d": "RUNNING"})["aimd"] == set()
+    assert passed_gates(spec, summaries, {"cineb-d": "FIZZLED"})["aimd"] == {"a", "c"}
+
+
+def test_a_gated_stage_waits_as_molecular_dynamics_does(tiny: Callable) -> None:
+    content = tiny()
+    content["stages"]["cineb"] = {"top": 1}
+    spec = parse_campaign(content, where="c.yaml", folder=Path())
+    assert passed_gates(spec, SETTLED, {})["cineb"] == {"b"}
+    waiting = [*SETTLED, summary("e", None, done=("order",))]
+    assert passed_gates(spec, waiting, {"relax-e": "RUNNING"})["cineb"] == set()
+
+
 def test_a_criterion_without_its_stage_is_refused(tiny: Callable) -> None:
     content = tiny()
     content["ranking"] = {"performance": {"sigma_mS_cm": 1.0}}

@@ -19,7 +19,7 @@ WHOLE: dict[str, Any] = CampaignSpec(
     name="whole",
     host=HostSpec(name="lzc"),
     grid={"supercell": [2, 2, 1], "cations": ["Ti3+"]},
-    stages={"aimd": {"top": 3}},
+    stages={"aimd": {"top": 3}, "cineb": {"top": 2}},
 ).model_dump(mode="json")
 FREE = {("ranking", "performance"), ("host", "labels"), ("host", "oxidation_states"), ("host", "vacant")}
 """Mappings whose keys the user chooses."""
@@ -198,6 +198,59 @@ def test_molecular_dynamics_must_end_at_one_temperature() -> None:
     ramp = {"ensemble": "nvt", "temperature": [100, 900], "ps": 2, "time_step_fs": 2}
     line = refusal(changed(("stages", "aimd", "protocol"), {"segments": [ramp]}))
     assert "stages.aimd.protocol: its last segment, which is analysed, must be at one temperature" in line
+
+
+@pytest.mark.parametrize(
+    ("stage", "named"),
+    [
+        ({"top": 0}, "stages.cineb.top: Input should be greater than or equal to 1"),
+        ({}, "stages.cineb.top: Field required"),  # so that nobody runs all hops of a whole grid unawares
+        ({"top": 1, "sites": "mine"}, "stages.cineb.sites: Input should be 'host' or 'bvse'"),
+        ({"top": 1, "engine": "vasp"}, "stages.cineb.engine"),
+        ({"top": 1, "protocol": {"images": 4}}, "stages.cineb.protocol.images: an odd number of at least 1 is allowed"),
+        ({"top": 1, "protocol": {"images": 0}}, "stages.cineb.protocol.images: an odd number of at least 1 is allowed"),
+        ({"top": 1, "protocol": {"split_ev": 0}}, "stages.cineb.protocol.split_ev: Input should be greater than 0"),
+        ({"top": 1, "hops": {"mechanisms": []}}, "stages.cineb.hops.mechanisms"),
+        ({"top": 1, "hops": {"mechanisms": ["exchange"]}}, "'vacancy', 'interstitial', 'interstitialcy' or 'frenkel'"),
+        ({"top": 1, "hops": {"supercell": [1, 1, 0]}}, "stages.cineb.hops.supercell.2: Input should be greater than 0"),
+        ({"top": 1, "hops": {"temperatures_k": [-5]}}, "stages.cineb.hops.temperatures_k.0: Input should be greater"),
+        ({"top": 1, "hops": {"mobil": "Li"}}, "stages.cineb.hops.mobil: unknown key; did you mean mobile? allowed are"),
+    ],
+)
+def test_bad_hops_are_named(stage: dict[str, Any], named: str) -> None:
+    assert named in refusal(changed(("stages", "cineb"), stage))
+
+
+def test_a_gate_may_be_open_to_all() -> None:
+    spec = parse_campaign(changed(("stages", "cineb"), {"top": None}), where="c.yaml", folder=Path())
+    assert spec.stages.cineb is not None
+    assert (spec.stages.cineb.top, spec.stages.cineb.sites) == (None, "host")
+
+
+def test_hop_barriers_are_criteria_of_their_stage() -> None:
+    content = changed(("ranking", "performance"), {"neb_barrier_c": 1.0, "barrier_3d": 0.5})
+    assert parse_campaign(content, where="c.yaml", folder=Path()).ranking.performance["neb_barrier_c"] == 1.0
+    content["stages"]["cineb"] = None
+    assert "criterion 'neb_barrier_c' is of stage 'cineb', which stages lack" in refusal(content)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "flows").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_the_campaigns_that_people_copy_are_whole(path: Path) -> None:
+    campaign = Campaign(load_campaign(path))
+    assert campaign.spec.name == path.stem
+    assert campaign.cells
+
+
+def test_the_finalists_stand_beside_the_undoped_host() -> None:
+    campaign = Campaign(load_campaign(Path(__file__).parents[2] / "flows" / "barriers.yaml"))
+    stage = campaign.spec.stages.cineb
+    assert stage is not None
+    assert stage.top is None
+    combinations = [cell.combination for cell in campaign.cells]
+    assert [None if one.cation is None else one.cation.ion for one in combinations] == [None, "Al3+", "Ti3+", "P5+"]
+    assert {one.anion.ion for one in combinations if one.anion is not None} == {"F-"}
 
 
 @pytest.mark.parametrize(

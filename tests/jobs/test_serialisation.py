@@ -13,8 +13,10 @@ from lzc_flows.crystal.doping import Combination, Substitution
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.documents.bvse import BvseDoc
-from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
+from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol, OrderProtocol, RelaxProtocol
 from lzc_flows.jobs.bvse import BVSEMaker, bvse_document, bvse_field
+from lzc_flows.jobs.hop_network import HopNetworkMaker
+from lzc_flows.jobs.neb import CINEBMaker
 from lzc_flows.jobs.order import OrderMaker
 from lzc_flows.jobs.rank import RankMaker
 from lzc_flows.jobs.relax import RelaxMaker
@@ -37,6 +39,8 @@ CALLS: list[tuple[Maker, tuple[object, ...]]] = [
     (OrderMaker(engine="chgnet", protocol=OrderProtocol(shortlist=3, fmax_ev_per_angstrom=0.3)), (OWN_HOST, TI_F)),
     (RelaxMaker(engine="chgnet", protocol=RelaxProtocol(optimizer="BFGS")), (ideal_host().structure,)),
     (BVSEMaker(protocol=BvseProtocol(convention="bvlain", cutoff_angstrom=7.5)), (ideal_host().structure,)),
+    (CINEBMaker(engine="chgnet", protocol=NebProtocol(images=7)), (ideal_host().structure, ideal_host().structure)),
+    (HopNetworkMaker(hops=HopProtocol(supercell=(1, 1, 2)), host=OWN_HOST), (ideal_host().structure,)),
     (RankMaker(ranking=RankingSpec(performance={"barrier_2d": 0.7}, cost_weight=0.2)), ("tiny",)),
 ]
 

@@ -8,9 +8,10 @@ from fireworks import FWorker, LaunchPad
 
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import Database
+from lzc_flows.engines.neb_worker import PROGRESS_FILE
 from lzc_flows.engines.relax_worker import LOG_FILE
 from lzc_flows.flows.candidate import Campaign
-from lzc_flows.launch.progress import CampaignProgress
+from lzc_flows.launch.progress import CampaignProgress, _last_step
 from lzc_flows.launch.status import CampaignStatus, Failure
 from lzc_flows.launch.submit import queue_job, submit
 
@@ -38,6 +39,22 @@ def test_without_a_terminal_lines_are_few_and_the_last_one_is_printed(
         "tiny: order 0/4, relax 0/4, bvse 0/4",
         "tiny: order 4/4, relax 3/4, bvse 3/4, 1 failed",
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "shown"),
+    [
+        (PROGRESS_FILE, '{"what": "paths", "done": 3, "of": 13, "evaluations": 57}', " 3/13 paths"),
+        (PROGRESS_FILE, '{"what": "ends", "done": 0, "of": 9, "evaluations": 0}', " 0/9 ends"),
+        (PROGRESS_FILE, "{", ""),
+        (LOG_FILE, "LBFGS:    4 05:11:35     -126.707088        0.125\n", " step 4, 0.12 eV/Å"),
+        (LOG_FILE, "", ""),
+        ("other", "", ""),
+    ],
+)
+def test_how_far_a_job_is(tmp_path: Path, file: str, content: str, shown: str) -> None:
+    (tmp_path / file).write_text(content)
+    assert _last_step(tmp_path) == shown
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ positions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 
 from lzc_flows.band.forces import band_forces, tangents
 from lzc_flows.band.lbfgs import LONGEST_STEP_ANGSTROM, Lbfgs
@@ -145,6 +146,45 @@ class ClimbingBand:
         """Whether no image lies above the climbing one."""
         inner, climbing = self.state.energies_ev[1:-1], self.state.climbing
         return climbing is not None and bool(inner.max() <= inner[climbing] + HIGHER_EV)
+
+    def climb_higher(self) -> bool:
+        """Let an image go on from where the profile peaks between images; return whether the energy there is higher.
+
+        A band that converged may hold its climbing image in a shallow minimum between two saddles, by symmetry, or have
+        its only saddle between the last image and an end.
+
+        Raises
+        ------
+        ExplodedError
+            The engine gave energies or forces that are no numbers.
+        """
+        state, profile = self.state, self.profile
+        distances, energies = profile.curve
+        at, highest = distances[energies.argmax()], state.energies_ev.max()
+        if energies.max() <= highest + HIGHER_EV:
+            return False
+        along = profile.distances_angstrom
+        top = int(np.abs(along[1:-1] - at).argmin()) + 1
+        # the images on either side as far apart as their springs want them
+        wanted = np.concatenate([np.linspace(0, at, top + 1), np.linspace(at, along[-1], len(along) - top)[1:]])
+        moved = replace(
+            state,
+            path=CubicSpline(along, state.path, axis=0)(wanted),
+            energies_ev=state.energies_ev.copy(),
+            forces=state.forces.copy(),
+        )
+        _evaluate(moved, [top - 1], self._cell, self._force_field)
+        state.evaluations = moved.evaluations
+        if moved.energies_ev[top] <= highest + HIGHER_EV:
+            return False
+        _evaluate(
+            moved, [image for image in range(len(moved.forces)) if image != top - 1], self._cell, self._force_field
+        )
+        state.path[1:-1], state.energies_ev, state.forces = moved.path[1:-1], moved.energies_ev, moved.forces
+        state.climbing, state.alone, state.evaluations = top - 1, False, moved.evaluations
+        state.optimiser = state.optimiser.anew()
+        self._measure()
+        return True
 
     def _choose_what_moves(self) -> None:
         """Let the highest image climb, and go on alone, where it is time."""

@@ -13,8 +13,6 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
 SPACING_ANGSTROM = 0.7
@@ -34,20 +32,6 @@ def linear(initial: NDArray[np.float64], final: NDArray[np.float64], images: int
     """Return the straight path with so many images between its ends, shape (images + 2, atoms, 3)."""
     fractions = np.linspace(0.0, 1.0, images + 2)[:, None, None]
     return initial + fractions * (final - initial)
-
-
-def idpp(path: NDArray[np.float64], cell: NDArray[np.float64], species: Sequence[str]) -> NDArray[np.float64]:
-    """Return a path whose images have pair distances as close as can be to interpolated ones.
-
-    The image dependent pair potential of Smidstrup, Pedersen, Stokbro & Jónsson, J. Chem. Phys. 140, 214106 (2014),
-    as ASE has it: the same ends, and the same number of images.
-    """
-    from ase import Atoms
-    from ase.mep.neb import NEB, idpp_interpolate
-
-    images = [Atoms(list(species), positions=positions, cell=cell, pbc=True) for positions in path]
-    idpp_interpolate(NEB(images, method="improvedtangent"), traj=None, log=None, mic=True)
-    return np.array([image.positions for image in images])
 
 
 def resampled(path: NDArray[np.float64], images: int) -> NDArray[np.float64]:

@@ -134,9 +134,9 @@ class PathSearch:
         """Advance a leg until it has converged (True) or was split (False)."""
         while True:
             # asked before an image climbs, lest it climb the lower of two saddles
-            if (band.converged or band.settled) and self._split(leg, band):
+            if (band.converged or band.settled) and self._split(leg, band, max_steps):
                 return False
-            if band.converged:
+            if band.converged and not band.climb_higher():
                 return True
             if leg.band.steps >= max_steps:
                 raise UnconvergedError(
@@ -146,7 +146,7 @@ class PathSearch:
             band.advance()
             observer.step(self.state)
 
-    def _split(self, leg: Leg, band: ClimbingBand) -> bool:
+    def _split(self, leg: Leg, band: ClimbingBand, max_steps: int) -> bool:
         """Replace a leg by two where it passes a minimum; return whether it does."""
         for image in band.profile.minima_between(self._protocol.split_ev):
             if image in leg.dips:
@@ -154,7 +154,7 @@ class PathSearch:
             path = leg.band.path
             limits = SettleLimits(
                 self._protocol.fmax_ends_ev_per_angstrom,
-                self._protocol.max_steps,
+                max_steps,
                 leg.band.optimiser.longest_step_angstrom,
             )
             found = settle(path[image], self._landscape.cell, self._landscape.force_field, limits)

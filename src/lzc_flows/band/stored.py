@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from lzc_flows.band.climb import BandState
 from lzc_flows.band.lbfgs import Lbfgs
 from lzc_flows.band.search import Leg, SearchState
+from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
 
 Arrays = dict[str, NDArray[np.float64]]
@@ -39,7 +42,13 @@ def write_search(path: Path, state: SearchState) -> None:
 
 
 def read_search(path: Path) -> SearchState:
-    """Return the state that `write_search` wrote, equal to the last bit."""
+    """Return the state that `write_search` wrote, equal to the last bit.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
     header, arrays = read_arrays(path)
     legs = []
     for number, leg in enumerate(header["legs"]):
@@ -61,7 +70,17 @@ def write_arrays(path: Path, header: dict[str, Any], arrays: Arrays) -> None:
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Any], Arrays]:
-    """Return header and arrays as `write_arrays` wrote them."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    return json.loads(str(arrays.pop("header"))), arrays
+    """Return header and arrays as `write_arrays` wrote them.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return json.loads(str(arrays.pop("header"))), arrays
+    except (ValueError, KeyError, EOFError, BadZipFile, zlib.error, AttributeError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise InputError(f"{path}: damaged ({reason}); remove its folder to begin anew") from None

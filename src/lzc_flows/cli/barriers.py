@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, emit_json, every_second, stderr, stdout
+from lzc_flows.cli.common import JsonFlag, emit_json, every_second, protocol_of, stderr, stdout
 
 if TYPE_CHECKING:
     from lzc_flows.documents.neb import HopDoc, HopNetworkDoc
-    from lzc_flows.documents.protocols import HopProtocol
 
 
 def register(app: typer.Typer) -> None:
@@ -51,7 +50,7 @@ def barriers(
     """
     from lzc_flows.crystal.charges import with_charges
     from lzc_flows.crystal.host import read_structure
-    from lzc_flows.documents.protocols import MECHANISMS, NebProtocol
+    from lzc_flows.documents.protocols import MECHANISMS, HopProtocol, NebProtocol
     from lzc_flows.errors import CalculationError, InputError
     from lzc_flows.jobs.hop_network import HopCrystal, hop_network, repeated
     from lzc_flows.recovery.neb import NebSetting
@@ -60,14 +59,15 @@ def barriers(
     if walltime_minutes is not None and not walltime_minutes > 0:
         raise InputError(f"--walltime-minutes {walltime_minutes:g}: above 0 is allowed")
     stop_at_s = get_settings().stop_at_s if walltime_minutes is None else time.time() + 60 * walltime_minutes
-    hops = _hop_protocol(
+    hops = protocol_of(
+        HopProtocol,
         {
             "mobile": mobile,
             "mechanisms": tuple(dict.fromkeys(mechanism or MECHANISMS)),
             "supercell": supercell,
             "symprec_angstrom": symprec,
             "temperatures_k": tuple(temperature or [300.0]),
-        }
+        },
     )
     structure = with_charges(read_structure(file), charge or [], str(file))
     folder = out or Path(f"barriers-{file.stem}")
@@ -89,19 +89,6 @@ def barriers(
         stdout.print(f"{folder}: stopped in order; the same command goes on", highlight=False)
     else:
         _print(document, content["written"])
-
-
-def _hop_protocol(asked: dict[str, Any]) -> HopProtocol:
-    from pydantic import ValidationError
-
-    from lzc_flows.documents.protocols import HopProtocol
-    from lzc_flows.errors import InputError
-
-    try:
-        return HopProtocol(**asked)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{first['loc'][0]}: {first['msg']} (given: {first['input']})") from None
 
 
 def _host(name: str | None) -> Any:

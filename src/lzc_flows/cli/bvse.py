@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, emit_json, stderr, stdout
+from lzc_flows.cli.common import JsonFlag, emit_json, protocol_of, stderr, stdout
 
 if TYPE_CHECKING:
     from lzc_flows.documents.protocols import BvseProtocol
@@ -49,6 +49,7 @@ def bvse(
     means that the ion never percolates so.
     """
     from lzc_flows.cli import pairs
+    from lzc_flows.documents.protocols import BvseProtocol
     from lzc_flows.errors import InputError
 
     if file is None and check_pairs is not None:
@@ -56,25 +57,17 @@ def bvse(
         return
     if file is None or check_pairs is not None:
         raise InputError("bvse: either a crystal FILE or --check-pairs CAMPAIGN is allowed, and one is needed")
-    settings = {"mobile": mobile, "resolution_angstrom": resolution, "cutoff_angstrom": cutoff}
-    content = _compute(file, _protocol({**settings, "convention": convention}), charge or [], out)
+    settings = {
+        "mobile": mobile,
+        "resolution_angstrom": resolution,
+        "cutoff_angstrom": cutoff,
+        "convention": convention,
+    }
+    content = _compute(file, protocol_of(BvseProtocol, settings), charge or [], out)
     if json_output:
         emit_json(content)
     else:
         _print(content)
-
-
-def _protocol(settings: dict[str, Any]) -> BvseProtocol:
-    from pydantic import ValidationError
-
-    from lzc_flows.documents.protocols import BvseProtocol
-    from lzc_flows.errors import InputError
-
-    try:
-        return BvseProtocol(**settings)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{first['loc'][0]}: {first['msg']} (given: {first['input']})") from None
 
 
 def _compute(file: Path, protocol: BvseProtocol, charges: list[str], out: Path | None) -> dict[str, Any]:

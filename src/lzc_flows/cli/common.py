@@ -6,14 +6,19 @@ import json
 import math
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
-from lzc_flows.errors import InputWarning
+from lzc_flows.errors import InputError, InputWarning
+
+if TYPE_CHECKING:
+    from lzc_flows.documents.protocols import Protocol
+
+    AnyProtocol = TypeVar("AnyProtocol", bound=Protocol)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -26,6 +31,24 @@ if not stdout.is_terminal:
 def emit_json(document: Any) -> None:
     """Print `document` as JSON on stdout; NaN and infinities become null, as JSON has no word for them."""
     print(json.dumps(_finite(document), indent=2, ensure_ascii=False, default=str))
+
+
+def protocol_of(kind: type[AnyProtocol], settings: Mapping[str, Any]) -> AnyProtocol:
+    """Return a protocol with these settings.
+
+    Raises
+    ------
+    InputError
+        A value that is not allowed; the line names the setting.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return kind(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        said = first["msg"].removeprefix("Value error, ")
+        raise InputError(f"{first['loc'][0]}: {said} (given: {first['input']})") from None
 
 
 @contextmanager

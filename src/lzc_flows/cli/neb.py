@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, emit_json, every_second, stderr, stdout
+from lzc_flows.cli.common import JsonFlag, emit_json, every_second, protocol_of, stderr, stdout
 
 if TYPE_CHECKING:
     from lzc_flows.documents.neb import NebDoc
-    from lzc_flows.documents.protocols import NebProtocol
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +43,7 @@ def neb(
     converge fails: no number is given. The run can be killed at any moment, the same command goes on.
     """
     from lzc_flows.crystal.host import read_structure
+    from lzc_flows.documents.protocols import NebProtocol
     from lzc_flows.errors import CalculationError, InputError
     from lzc_flows.jobs.neb import find_path, path_folder
     from lzc_flows.recovery.neb import NebSetting
@@ -58,7 +58,7 @@ def neb(
         "fmax_band_ev_per_angstrom": fmax_band,
         "max_steps": max_steps,
     }
-    protocol = _protocol(asked)
+    protocol = protocol_of(NebProtocol, asked)
     ends = read_structure(initial), read_structure(final)
     try:
         folder = out or Path(f"neb-{initial.stem}-{path_folder(*ends, engine, protocol)}")
@@ -80,26 +80,6 @@ def neb(
         stdout.print(f"{folder}: stopped in order; the same command goes on", highlight=False)
     else:
         _print(document, content["written"])
-
-
-def _protocol(asked: dict[str, Any]) -> NebProtocol:
-    from pydantic import ValidationError
-
-    from lzc_flows.documents.protocols import NebProtocol
-    from lzc_flows.errors import InputError
-
-    names = {
-        "images": "--images",
-        "fmax_climbing_ev_per_angstrom": "--fmax",
-        "fmax_band_ev_per_angstrom": "--fmax-band",
-        "max_steps": "--max-steps",
-    }
-    try:
-        return NebProtocol(**asked)
-    except ValidationError as error:
-        first = error.errors()[0]
-        said = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{names[str(first['loc'][0])]} {first['input']}: {said}") from None
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from lzc_flows.documents.model import FrozenModel
 
@@ -133,9 +133,9 @@ class HopProtocol(Protocol):
     mechanisms: tuple[Mechanism, ...] = Field(
         default=("vacancy", "interstitial", "interstitialcy"), min_length=1, description="How ions hop."
     )
-    supercell: tuple[int, int, int] = Field(
+    supercell: tuple[PositiveInt, PositiveInt, PositiveInt] = Field(
         default=(1, 1, 1), description="Repeats of the relaxed cell, so that hops do not meet their own images."
     )
     symprec_angstrom: float = Field(default=0.01, gt=0, description="Symmetry tolerance of equal hops, in Å.")
-    temperatures_k: tuple[float, ...] = Field(default=(300.0,), description="For diffusivities, in K.")
+    temperatures_k: tuple[PositiveFloat, ...] = Field(default=(300.0,), description="For diffusivities, in K.")
     attempt_thz: float = Field(default=10.0, gt=0, description="Attempt frequency of every hop, in THz; an assumption.")

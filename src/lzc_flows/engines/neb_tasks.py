@@ -26,8 +26,8 @@ TASK_FILE = "task.npz"
 OUTCOME_FILE = "outcome.json"
 RESULT_FILE = "result.npz"
 
-Status = Literal["converged", "unconverged", "exploded", "many minima", "crashed"]
-"""How a task ended."""
+Status = Literal["converged", "unconverged", "exploded", "many minima", "crashed", "refused"]
+"""How a task ended; refused: in the same way whenever it is tried."""
 
 Kind = Literal["end", "path"]
 

@@ -13,16 +13,18 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lzc_flows.band.climb import ClimbingBand
 from lzc_flows.band.lbfgs import LONGEST_STEP_ANGSTROM
-from lzc_flows.band.path import distances_angstrom, idpp, images_for, linear
+from lzc_flows.band.path import distances_angstrom, images_for, linear
 from lzc_flows.band.search import (
     Landscape,
     ManyLegsError,
@@ -32,11 +34,13 @@ from lzc_flows.band.search import (
     new_leg,
 )
 from lzc_flows.band.settle import ExplodedError, SettleLimits, settle
+from lzc_flows.band.start import Start, bent_start
 from lzc_flows.band.stored import read_search, write_search
 from lzc_flows.documents.protocols import NebProtocol
-from lzc_flows.dynamics.forces import ForceField
+from lzc_flows.dynamics.forces import ForceField, Forces
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.engines.neb_tasks import EndResult, LegResult, Outcome, PathResult, Status, Task
+from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.processes import end_with_parent
 
@@ -46,7 +50,7 @@ STOPPED_FILE = "neb_stopped"
 SEARCH_FILE = "search.npz"
 
 SAVE_S = 1.0
-"""A band is saved after so long at the latest, in s: writing it takes some milliseconds."""
+"""A band is saved, and progress told, after so long at the latest, in s: writing takes some milliseconds."""
 
 STATUS_OF: dict[type[Exception], Status] = {
     UnconvergedError: "unconverged",
@@ -112,18 +116,18 @@ class Attempt:
     goes_on
         Whether it goes on from the images of the attempt before.
     start
-        What a new path starts from: ``idpp`` or ``linear``.
+        What a new path starts from: ``bent`` (see `lzc_flows.band.start`) or ``linear``.
     """
 
     longest_step_angstrom: float
     patience: int
     goes_on: bool
-    start: str
+    start: Literal["bent", "linear"]
 
 
 ATTEMPTS = (
-    Attempt(LONGEST_STEP_ANGSTROM, 1, goes_on=False, start="idpp"),
-    Attempt(LONGEST_STEP_ANGSTROM / 2, 3, goes_on=True, start="idpp"),
+    Attempt(LONGEST_STEP_ANGSTROM, 1, goes_on=False, start="bent"),
+    Attempt(LONGEST_STEP_ANGSTROM / 2, 3, goes_on=True, start="bent"),
     Attempt(LONGEST_STEP_ANGSTROM / 4, 5, goes_on=False, start="linear"),
 )
 
@@ -156,13 +160,25 @@ class Recorder:
     def __init__(self, folder: Path, request: NebRequest) -> None:
         self.folder, self.request = folder, request
         self.task = ""
+        self.evaluations = 0
         self.told_to_stop = False
-        self.saved_s = time.monotonic()
+        self.saved_s = self.told_s = time.monotonic()
 
     def begin(self, task: str) -> None:
         """Take note of the task that begins now."""
-        self.task = task
-        self._progress(0)
+        self.task, self.evaluations = task, 0
+        self._progress()
+        self.check_time()
+
+    def evaluated(self, arrangements: int) -> None:
+        """Tell of evaluations now and then: a slow engine that relaxes is not frozen."""
+        self.evaluations += arrangements
+        if time.monotonic() - self.told_s > SAVE_S:
+            self._progress()
+
+    def evaluated_or_stop(self, arrangements: int) -> None:
+        """Tell of evaluations where there is nothing to save; stop between them."""
+        self.evaluated(arrangements)
         self.check_time()
 
     def step(self, state: SearchState) -> None:
@@ -174,7 +190,8 @@ class Recorder:
     def save(self, state: SearchState) -> None:
         """Save the state."""
         write_search(self.folder / self.task / SEARCH_FILE, state)
-        self._progress(state.evaluations)
+        self.evaluations = state.evaluations
+        self._progress()
         self.saved_s = time.monotonic()
 
     def check_time(self) -> None:
@@ -187,10 +204,34 @@ class Recorder:
         """Stop before the next step; handles a signal."""
         self.told_to_stop = True
 
-    def _progress(self, evaluations: int) -> None:
+    def _progress(self) -> None:
         done = self.request.tasks.index(self.task)
-        progress = Progress(f"{self.task.partition('-')[0]}s", done, len(self.request.tasks), evaluations)
+        progress = Progress(f"{self.task.partition('-')[0]}s", done, len(self.request.tasks), self.evaluations)
         write_atomically(self.folder / PROGRESS_FILE, json.dumps(vars(progress)).encode())
+        self.told_s = time.monotonic()
+
+
+@dataclass(frozen=True)
+class HeardForceField:
+    """An engine's forces, told of before each call by how many arrangements it is."""
+
+    force_field: ForceField
+    hear: Callable[[int], None]
+
+    def evaluate(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> Forces:
+        """Return energy and forces."""
+        self.hear(1)
+        return self.force_field.evaluate(positions, cell)
+
+    def evaluate_with_virial(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> Forces:
+        """Return energy, forces and virial."""
+        self.hear(1)
+        return self.force_field.evaluate_with_virial(positions, cell)
+
+    def evaluate_many(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> list[Forces]:
+        """Return energies and forces of several arrangements."""
+        self.hear(len(positions))
+        return self.force_field.evaluate_many(positions, cell)
 
 
 def run(folder: Path) -> None:
@@ -206,24 +247,29 @@ def run(folder: Path) -> None:
         except StoppedError:
             (folder / STOPPED_FILE).touch()
             return
+        except InputError as error:  # an element that the engine does not know, a damaged file
+            Outcome("refused", str(error), request.attempts.get(name, 0), 0, 0.0).write(folder / name)
 
 
 def _do(folder: Path, force_field: ForceField, recorder: Recorder) -> None:
     """Do one task and write its outcome."""
     start, task, before = time.monotonic(), Task.read(folder), Outcome.read(folder)
     number = recorder.request.attempts.get(folder.name, 0)
-    worker = _TaskWorker(folder, task, Landscape(force_field, task.cell), recorder)
-    status: Status
+    worker = _TaskWorker(folder, task, force_field, recorder)
+    status: Status = "converged"
+    reason = None
     try:
-        evaluations = worker.relax(ATTEMPTS[number]) if task.kind == "end" else worker.find(ATTEMPTS[number])
-        status, reason = "converged", None
+        if task.kind == "end":
+            worker.relax(ATTEMPTS[number])
+        else:
+            worker.find(ATTEMPTS[number])
     except tuple(STATUS_OF) as error:
-        status, reason, evaluations = STATUS_OF[type(error)], str(error), worker.evaluations
+        status, reason = STATUS_OF[type(error)], str(error)
     Outcome(
         status=status,
         reason=reason,
         attempt=number,
-        evaluations=evaluations + (before.evaluations if before else 0),
+        evaluations=recorder.evaluations + (before.evaluations if before else 0),
         wall_s=time.monotonic() - start + (before.wall_s if before else 0.0),
     ).write(folder)
 
@@ -231,38 +277,38 @@ def _do(folder: Path, force_field: ForceField, recorder: Recorder) -> None:
 class _TaskWorker:
     """One task in its folder."""
 
-    def __init__(self, folder: Path, task: Task, landscape: Landscape, recorder: Recorder) -> None:
-        self.folder, self.task, self.landscape, self.recorder = folder, task, landscape, recorder
+    def __init__(self, folder: Path, task: Task, force_field: ForceField, recorder: Recorder) -> None:
+        self.folder, self.task, self.force_field, self.recorder = folder, task, force_field, recorder
         self.protocol = recorder.request.protocol
-        self.evaluations = 0
 
-    def relax(self, attempt: Attempt) -> int:
-        """Relax an end; return the force evaluations."""
+    def relax(self, attempt: Attempt) -> None:
+        """Relax an end."""
         limits = SettleLimits(
             self.protocol.fmax_ends_ev_per_angstrom,
             self.protocol.max_steps * attempt.patience,
             attempt.longest_step_angstrom,
         )
-        found = settle(self.task.positions[0], self.task.cell, self.landscape.force_field, limits)
-        self.evaluations = found.evaluations
+        force_field = HeardForceField(self.force_field, self.recorder.evaluated_or_stop)
+        found = settle(self.task.positions[0], self.task.cell, force_field, limits)
         if not found.converged:
             raise UnconvergedError(f"end not relaxed after {limits.max_steps} steps: {found.fmax:.3f} eV/Å")
         EndResult(found.positions, found.energy_ev, found.fmax).write(self.folder)
-        return found.evaluations
 
-    def find(self, attempt: Attempt) -> int:
-        """Find a path; return the force evaluations."""
-        state = self._state(attempt)
-        search = PathSearch(state, self.landscape, self.protocol)
+    def find(self, attempt: Attempt) -> None:
+        """Find a path."""
+        # a band stops after its steps only: what it saved within one would not go on as the uncut band
+        landscape = Landscape(HeardForceField(self.force_field, self.recorder.evaluated), self.task.cell)
+        state = self._state(attempt, landscape)
+        self.recorder.evaluations = state.evaluations
+        search = PathSearch(state, landscape, self.protocol)
         try:
             legs = search.run(self.protocol.max_steps * attempt.patience, self.recorder)
-        finally:
-            self.evaluations = state.evaluations
+        except (StoppedError, UnconvergedError, ManyLegsError):
             self.recorder.save(state)
+            raise
         joined(legs).write(self.folder)
-        return state.evaluations
 
-    def _state(self, attempt: Attempt) -> SearchState:
+    def _state(self, attempt: Attempt, landscape: Landscape) -> SearchState:
         """Return where the search goes on, or where a new one begins."""
         saved = self.folder / SEARCH_FILE
         if saved.is_file():
@@ -273,18 +319,23 @@ class _TaskWorker:
             if attempt.goes_on:
                 return _softer(state, attempt.longest_step_angstrom)
         first, last = self.task.positions
-        path = linear(first, last, self.protocol.images or images_for(first, last))
-        if attempt.start == "idpp":
-            path = idpp(path, self.task.cell, self.task.species)
+        images = self.protocol.images or images_for(first, last)
+        if attempt.start == "bent":
+            start = bent_start(self.task.positions, images, landscape)
+        else:
+            start = Start(linear(first, last, images), 0)
         energies = (float(self.task.energies_ev[0]), float(self.task.energies_ev[1]))
-        return SearchState([new_leg(path, energies, self.landscape, attempt.longest_step_angstrom)])
+        leg = new_leg(start.path, energies, landscape, attempt.longest_step_angstrom)
+        return SearchState([leg], spent=start.evaluations)
 
 
 def _softer(state: SearchState, longest_step_angstrom: float) -> SearchState:
-    """Return the state with shorter steps that remember nothing."""
+    """Return the state with shorter steps that remember nothing; what it took so far is in the last outcome."""
+    state.spent = 0
     for leg in state.legs:
         leg.band.optimiser.longest_step_angstrom = longest_step_angstrom
         leg.band.optimiser = leg.band.optimiser.anew()
+        leg.band.evaluations = 0
     return state
 
 

@@ -11,9 +11,17 @@ from typing import Any
 from lzc_flows.documents.base import Correction
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.engines.mlip import engine_by_name
-from lzc_flows.engines.neb_tasks import OUTCOME_FILE, Outcome, Task
-from lzc_flows.engines.neb_worker import ATTEMPTS, PROGRESS_FILE, REQUEST_FILE, STOPPED_FILE, NebRequest
-from lzc_flows.errors import CalculationError
+from lzc_flows.engines.neb_tasks import OUTCOME_FILE, RESULT_FILE, TASK_FILE, Outcome, Task
+from lzc_flows.engines.neb_worker import (
+    ATTEMPTS,
+    PROGRESS_FILE,
+    REQUEST_FILE,
+    SEARCH_FILE,
+    STOPPED_FILE,
+    NebRequest,
+)
+from lzc_flows.errors import CalculationError, InputError
+from lzc_flows.files import write_atomically
 from lzc_flows.recovery.folder import alone_in
 from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, run_worker
 
@@ -24,6 +32,9 @@ MOST_CRASHES = 3
 """So many tasks on end whose worker crashes: it is not the tasks."""
 
 _TRIED_AGAIN = ("unconverged", "exploded")
+
+_IN_THE_ORDER_OF_READING = (OUTCOME_FILE, RESULT_FILE, SEARCH_FILE)
+"""Whoever sees an outcome then sees its result."""
 
 
 def _is_done(folder: Path) -> bool:
@@ -132,21 +143,40 @@ def run_tasks(tasks: Sequence[tuple[str, Task]], setting: NebSetting) -> NebRun:
     Raises
     ------
     InputError
-        The engine is not installed, another process runs in the folder, or it cannot be written.
+        The engine is not installed or does not know an element, another process runs in the folder, it cannot be
+        written, or a file there is damaged. No new folder is left.
     CalculationError
         The worker crashes whatever the task.
     """
     stamp = engine_by_name(setting.engine).stamp()
     names = [f"{word}-{task.checksum(stamp, setting.protocol)}" for word, task in tasks]
+    is_new = not setting.folder.exists()
     with alone_in(setting.folder, LOCK_FILE):
-        for name, (_, task) in zip(names, tasks, strict=True):
-            _prepare(name, task, setting)
-        (setting.folder / STOPPED_FILE).unlink(missing_ok=True)
-        attempts = {name: _next_attempt(outcome) for name, outcome in _outcomes(names, setting.folder).items()}
-        request = NebRequest(setting.engine, setting.protocol, tuple(dict.fromkeys(names)), attempts, setting.stop_at_s)
-        request.write(setting.folder)
-        corrections = _run_to_the_end(setting.folder) if request.missing(setting.folder) else []
-        return NebRun(names, _outcomes(names, setting.folder), corrections)
+        try:
+            return _launch(names, [task for _, task in tasks], setting)
+        except InputError:
+            if is_new:
+                shutil.rmtree(setting.folder)
+            raise
+
+
+def _launch(names: list[str], tasks: Sequence[Task], setting: NebSetting) -> NebRun:
+    """Do tasks in a folder that is ours alone."""
+    folder = setting.folder
+    for name, task in zip(names, tasks, strict=True):
+        _prepare(name, task, setting)
+    (folder / STOPPED_FILE).unlink(missing_ok=True)
+    attempts = {name: _next_attempt(outcome) for name, outcome in _outcomes(names, folder).items()}
+    request = NebRequest(setting.engine, setting.protocol, tuple(dict.fromkeys(names)), attempts, setting.stop_at_s)
+    request.write(folder)
+    corrections = _run_to_the_end(folder) if request.missing(folder) else []
+    outcomes = _outcomes(names, folder)
+    refused = {name: outcome.reason for name, outcome in outcomes.items() if outcome.status == "refused"}
+    for name in refused:
+        (folder / name / OUTCOME_FILE).unlink()
+    for reason in refused.values():
+        raise InputError(reason)
+    return NebRun(names, outcomes, corrections)
 
 
 def _run_to_the_end(folder: Path) -> list[Correction]:
@@ -169,21 +199,28 @@ def _run_to_the_end(folder: Path) -> list[Correction]:
 
 
 def _prepare(name: str, task: Task, setting: NebSetting) -> None:
-    """Make a task's folder, with what an earlier launch did of it."""
+    """Make a task's folder, with what an earlier launch did of it; a task stands for the whole of it."""
     folder = setting.folder / name
-    if folder.is_dir():
-        outcome = Outcome.read(folder)
-        if outcome is not None and outcome.status == "crashed":  # the machine may have been to blame
-            (folder / OUTCOME_FILE).unlink()
-        return
-    for place in setting.earlier:
-        if (place / name).is_dir():
-            with_all = folder.with_name(f".{name}.partial")
-            shutil.rmtree(with_all, ignore_errors=True)
-            shutil.copytree(place / name, with_all)
-            with_all.rename(folder)
-            return
-    task.write(folder)
+    if not (folder / TASK_FILE).is_file():
+        earlier = [place / name for place in setting.earlier if (place / name / TASK_FILE).is_file()]
+        if earlier:
+            _copy(max(earlier, key=_progress), folder)
+        task.write(folder)
+    outcome = Outcome.read(folder)
+    if outcome is not None and outcome.status == "crashed":  # the machine may have been to blame
+        (folder / OUTCOME_FILE).unlink()
+
+
+def _progress(folder: Path) -> tuple[bool, bool]:
+    """Return how far a task has got, in an order: ended, begun, or neither."""
+    return (folder / OUTCOME_FILE).is_file(), (folder / SEARCH_FILE).is_file()
+
+
+def _copy(source: Path, folder: Path) -> None:
+    """Copy what was done of a task; whoever did it may still be at it."""
+    found = {name: (source / name).read_bytes() for name in _IN_THE_ORDER_OF_READING if (source / name).is_file()}
+    for name in reversed(found):
+        write_atomically(folder / name, found[name])
 
 
 def _may_go_on(outcome: Outcome) -> bool:
