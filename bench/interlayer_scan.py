@@ -15,7 +15,6 @@ from pathlib import Path
 from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 from monty.serialization import loadfn
-from pristine_network import HOPS, relaxed_host
 
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.documents.neb import InterlayerScanDoc
@@ -25,9 +24,10 @@ from lzc_flows.jobs.hop_network import HopNetworkMaker
 from lzc_flows.jobs.relax import RelaxMaker
 from lzc_flows.report.figure import write_png
 from lzc_flows.report.neb_barriers import interlayer_figure, scan_points
+from pristine_network import HOPS, relaxed_host
 
 ENGINE = "nep"
-RELAXATION = RelaxProtocol(relax_cell=False, fmax_ev_per_angstrom=0.01)
+RELAXATION = RelaxProtocol(relax_cell=False)
 
 
 def main() -> None:

@@ -40,7 +40,7 @@ from pymatgen.core import Structure
 
 from lzc_flows.band.idpp import idpp
 from lzc_flows.band.path import linear
-from lzc_flows.band.search import Landscape, PathSearch, SearchState, new_leg
+from lzc_flows.band.search import Potential, PathSearch, SearchState, new_leg
 from lzc_flows.band.settle import SettleLimits, settle
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.protocols import NebProtocol, RelaxProtocol
@@ -156,8 +156,8 @@ def start_of(host: Structure, distance: float) -> Start:
 
 
 def ours(start: Start, protocol: NebProtocol) -> dict[str, Any]:
-    landscape = Landscape(start.force_field, start.cell)
-    search = PathSearch(SearchState([new_leg(start.path, start.energies_ev, landscape)]), landscape, protocol)
+    potential = Potential(start.force_field, start.cell)
+    search = PathSearch(SearchState([new_leg(start.path, start.energies_ev, potential)]), potential, protocol)
     bands = search.run(MOST_STEPS, Nobody())
     tops = [band.state.energies_ev.max() for band in bands]
     valleys = [band.state.energies_ev[0] for band in bands]

@@ -34,7 +34,8 @@ from lzc_flows.report.neb_compare import directions_figure
 from lzc_flows.transport.sitegraph import SiteGraph
 
 HOPS = HopProtocol(mechanisms=MECHANISMS, supercell=(1, 1, 3), temperatures_k=(300.0, 600.0, 800.0, 1000.0, 1100.0))
-RELAXATION = RelaxProtocol(fmax_ev_per_angstrom=0.01)
+RELAXATION = RelaxProtocol()
+"""To 0.02 eV/Å, as in section 1.7. Below that CHGNet leaves P-3m1 for P3m1, 4 meV lower in 27 atoms."""
 CASES = {"nep": ("nep", None), "chgnet": ("chgnet", None), "nep-aimd": ("nep", (11.20927, 18.11472 / 3))}
 """Engine, and edges a and c in Å where the cell is not relaxed: those of section 1.8, of the dynamics."""
 AIMD_D = {600: 0.74e-5, 1000: 10.1e-5, 1100: 12.8e-5}

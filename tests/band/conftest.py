@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from lzc_flows.band.path import linear
-from lzc_flows.band.search import Landscape, PathSearch, SearchState, new_leg
+from lzc_flows.band.search import Potential, PathSearch, SearchState, new_leg
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.dynamics.forces import ForceField, Forces
 
@@ -138,10 +138,10 @@ def search_between(
     force_field: ForceField, initial: np.ndarray, final: np.ndarray, protocol: NebProtocol, cell: np.ndarray = CELL
 ) -> PathSearch:
     """A search from the straight path between two relaxed ends."""
-    landscape = Landscape(force_field, cell)
+    potential = Potential(force_field, cell)
     energies = (force_field.evaluate(initial, cell).energy_ev, force_field.evaluate(final, cell).energy_ev)
     path = linear(initial, final, protocol.images or 5)
-    return PathSearch(SearchState([new_leg(path, energies, landscape)]), landscape, protocol)
+    return PathSearch(SearchState([new_leg(path, energies, potential)]), potential, protocol)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 
 from lzc_flows.band.idpp import idpp
 from lzc_flows.band.path import linear
-from lzc_flows.band.search import Landscape, PathSearch, SearchState, new_leg
+from lzc_flows.band.search import Potential, PathSearch, SearchState, new_leg
 from lzc_flows.band.settle import Settled, SettleLimits, settle
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.engines.mlip import engine_by_name
@@ -31,9 +31,9 @@ class Nobody:
 
 
 def searched(field: Any, start: np.ndarray, first: Settled, last: Settled, cell: np.ndarray) -> PathSearch:
-    landscape = Landscape(field, cell)
+    potential = Potential(field, cell)
     search = PathSearch(
-        SearchState([new_leg(start, (first.energy_ev, last.energy_ev), landscape)]), landscape, PROTOCOL
+        SearchState([new_leg(start, (first.energy_ev, last.energy_ev), potential)]), potential, PROTOCOL
     )
     search.run(200, Nobody())
     return search

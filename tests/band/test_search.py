@@ -14,7 +14,7 @@ from scipy.interpolate import CubicHermiteSpline
 from lzc_flows.band.path import linear
 from lzc_flows.band.search import (
     MOST_LEGS,
-    Landscape,
+    Potential,
     ManyLegsError,
     PathSearch,
     SearchState,
@@ -227,8 +227,8 @@ def test_cut_after_any_step_it_goes_on_as_if_uncut(analytic, mueller_brown, betw
     uncut.run(200, observer)
     assert len(observer.states) > 20
     for state in observer.states:
-        landscape = Landscape(analytic(mueller_brown), CELL)
-        again = PathSearch(duplicate(state), landscape, PROTOCOL)
+        potential = Potential(analytic(mueller_brown), CELL)
+        again = PathSearch(duplicate(state), potential, PROTOCOL)
         bands = again.run(200, keeper())
         assert same_state(again.state, uncut.state)
         assert all(band.converged for band in bands)
@@ -268,7 +268,7 @@ def test_an_engine_that_gives_no_numbers_never_gives_a_barrier(analytic, mueller
     with pytest.raises(ExplodedError):
         search.run(200, observer)
     if observer.states:
-        again = PathSearch(observer.states[-1], Landscape(analytic(mueller_brown), CELL), PROTOCOL)
+        again = PathSearch(observer.states[-1], Potential(analytic(mueller_brown), CELL), PROTOCOL)
         again.run(200, keeper())
         uncut = between(analytic(mueller_brown), first, third, PROTOCOL)
         uncut.run(200, keeper())
@@ -322,9 +322,9 @@ def crystal_barriers(order: list[int], shift: np.ndarray, backwards: bool = Fals
     ends = [settle(crystal.positions(x), crystal.cell, crystal, limits) for x in (0.0, 3.0)]
     assert all(end.converged for end in ends)
     first, last = ends[::-1] if backwards else ends
-    landscape = Landscape(crystal, crystal.cell)
+    potential = Potential(crystal, crystal.cell)
     path = linear(first.positions, last.positions, 5)
-    search = PathSearch(SearchState([new_leg(path, (first.energy_ev, last.energy_ev), landscape)]), landscape, TIGHT)
+    search = PathSearch(SearchState([new_leg(path, (first.energy_ev, last.energy_ev), potential)]), potential, TIGHT)
     search.run(200, Nobody())
     return barriers(search)
 

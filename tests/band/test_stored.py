@@ -10,7 +10,7 @@ import pytest
 
 from lzc_flows.band.climb import BandState
 from lzc_flows.band.lbfgs import Lbfgs
-from lzc_flows.band.search import Landscape, Leg, PathSearch, SearchState
+from lzc_flows.band.search import Potential, Leg, PathSearch, SearchState
 from lzc_flows.band.stored import read_arrays, read_search, write_arrays, write_search
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.errors import InputError
@@ -66,7 +66,7 @@ def test_a_search_that_is_cut_after_any_step_goes_on_as_the_uncut_one(
     for state in states[::2]:
         write_search(tmp_path / "s.npz", state)
         again = read_search(tmp_path / "s.npz")
-        PathSearch(again, Landscape(analytic(waves(0.3, 2.0, 0.02)), CELL), PROTOCOL).run(200, keeper())
+        PathSearch(again, Potential(analytic(waves(0.3, 2.0, 0.02)), CELL), PROTOCOL).run(200, keeper())
         assert flat(again) == flat(states[-1])
 
 

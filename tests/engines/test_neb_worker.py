@@ -16,7 +16,7 @@ import pytest
 
 from lzc_flows.band.lbfgs import LONGEST_STEP_ANGSTROM
 from lzc_flows.band.path import images_for, linear
-from lzc_flows.band.search import Landscape, PathSearch, SearchState, new_leg
+from lzc_flows.band.search import Potential, PathSearch, SearchState, new_leg
 from lzc_flows.band.stored import read_search, write_search
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.dynamics.forces import ForceField, Forces
@@ -46,6 +46,8 @@ from lzc_flows.engines.neb_worker import (
 from lzc_flows.hopping.ends import Ends
 
 PROTOCOL = NebProtocol()
+STEPS = 12
+"""Too few for the first attempt, enough for the second."""
 Fork = Callable[..., ForkProcess]
 
 
@@ -323,7 +325,7 @@ def test_a_slow_engine_shows_that_it_is_not_frozen(case: Case, tmp_path: Path, m
 
 def unconverged(case: Case, folder: Path, done_by: Callable[[Path], None]) -> tuple[Path, NebProtocol]:
     """A path whose first attempt ran out of steps."""
-    protocol = PROTOCOL.model_copy(update={"max_steps": 8})
+    protocol = PROTOCOL.model_copy(update={"max_steps": STEPS})
     name = asked(folder, case.path, protocol)
     done_by(folder)
     return folder / name, protocol
@@ -336,10 +338,10 @@ def test_too_few_steps_are_a_failure_with_its_reason(
     outcome = outcome_of(folder)
     assert (outcome.status, outcome.attempt) == ("unconverged", 0)
     assert outcome.reason is not None
-    assert outcome.reason.startswith("not converged after 8 steps: ")
+    assert outcome.reason.startswith(f"not converged after {STEPS} steps: ")
     assert outcome.reason.endswith(" eV/Å on the others")
     assert not (folder / RESULT_FILE).exists()
-    assert steps(folder) == 8
+    assert steps(folder) == STEPS
 
 
 def test_an_end_that_is_not_relaxed_is_a_failure_with_its_force(
@@ -357,7 +359,7 @@ def test_an_end_that_is_not_relaxed_is_a_failure_with_its_force(
 def test_the_second_attempt_goes_on_from_the_last_images(
     case: Case, tmp_path: Path, done_by: Callable[[Path], None]
 ) -> None:
-    """With three times the steps, each of half the length; evaluations are counted once."""
+    """With more steps, each of half the length; evaluations are counted once."""
     folder, protocol = unconverged(case, tmp_path, done_by)
     before, state = outcome_of(folder), read_search(folder / SEARCH_FILE)
     assert before.evaluations == state.evaluations
@@ -370,7 +372,9 @@ def test_the_second_attempt_goes_on_from_the_last_images(
         leg.band.optimiser.longest_step_angstrom = LONGEST_STEP_ANGSTROM / 2
         leg.band.optimiser = leg.band.optimiser.anew()
     force_field = engine_by_name("nep").force_field(case.path.species)
-    bands = PathSearch(state, Landscape(force_field, case.path.cell), protocol).run(24, Quiet())
+    bands = PathSearch(state, Potential(force_field, case.path.cell), protocol).run(
+        STEPS * ATTEMPTS[1].patience, Quiet()
+    )
     assert_same(PathResult.read(folder), neb_worker.joined(bands))
     assert after.evaluations == state.evaluations
 
@@ -391,11 +395,11 @@ def test_the_third_attempt_begins_anew_from_the_straight_path(
     after, attempt = outcome_of(folder), ATTEMPTS[2]
     assert (after.status, after.attempt, attempt.start) == ("converged", 2, "linear")
     first, last = case.path.positions
-    landscape = Landscape(engine_by_name("nep").force_field(case.path.species), case.path.cell)
+    potential = Potential(engine_by_name("nep").force_field(case.path.species), case.path.cell)
     energies = (float(case.path.energies_ev[0]), float(case.path.energies_ev[1]))
     path = linear(first, last, images_for(first, last))
-    state = SearchState([new_leg(path, energies, landscape, attempt.longest_step_angstrom)])
-    bands = PathSearch(state, landscape, protocol).run(8 * attempt.patience, Quiet())
+    state = SearchState([new_leg(path, energies, potential, attempt.longest_step_angstrom)])
+    bands = PathSearch(state, potential, protocol).run(STEPS * attempt.patience, Quiet())
     assert_same(PathResult.read(folder), neb_worker.joined(bands))
     assert after.evaluations == 1000 + state.evaluations
 
@@ -410,7 +414,7 @@ def test_a_later_attempt_that_is_cut_goes_on_itself(
         asked(folder, case.path, protocol, attempts={"path-0": 1})
     done_by(uncut)
     worker = fork(work, cut)
-    wait(lambda: steps(cut / "path-0") >= 12)
+    wait(lambda: steps(cut / "path-0") > STEPS)
     worker.kill()
     worker.join()
     assert outcome_of(cut / "path-0").attempt == 0
@@ -526,8 +530,8 @@ def test_attempts_grow_more_patient_and_softer() -> None:
 
 def test_a_saved_band_is_of_json_and_arrays_alone(case: Case, tmp_path: Path) -> None:
     """No pickles: what is read runs nothing."""
-    landscape = Landscape(engine_by_name("nep").force_field(case.path.species), case.path.cell)
-    leg = new_leg(case.result.positions, (0.0, 0.0), landscape)
+    potential = Potential(engine_by_name("nep").force_field(case.path.species), case.path.cell)
+    leg = new_leg(case.result.positions, (0.0, 0.0), potential)
     write_search(tmp_path / SEARCH_FILE, SearchState([leg]))
     with np.load(tmp_path / SEARCH_FILE, allow_pickle=False) as file:
         assert json.loads(str(file["header"]))["legs"][0]["converged"] is False

@@ -35,6 +35,8 @@ from lzc_flows.recovery.neb import LOCK_FILE, NEB, FailedHandler, NebRun, NebSet
 from lzc_flows.recovery.worker import CrashedHandler, FrozenHandler, WorkerHandler, WorkerJob
 
 PROTOCOL = NebProtocol()
+PATIENCE = [attempt.patience for attempt in ATTEMPTS]
+MORE_STEPS = f"{PATIENCE[1]} times the steps, of at most 0.1 Å, from the last images"
 
 
 @pytest.fixture(autouse=True)
@@ -148,30 +150,20 @@ def test_earlier_folders_are_taken_over_from_the_one_that_got_farthest(done: Don
     assert {path.name for path in (here / name).iterdir()} == {path.name for path in done.path_folder.iterdir()}
 
 
-def test_a_folder_without_its_task_is_made_whole(done: Done, tmp_path: Path) -> None:
-    """As where a process was killed between the two."""
-    name = done.relaxation.names[1]
-    (tmp_path / name).mkdir()
-    run = run_tasks([("end", done.ends[1])], NebSetting("nep", PROTOCOL, tmp_path))
-    assert run.outcomes[name].status == "converged"
-    there = EndResult.read(done.folder / name)
-    assert np.array_equal(EndResult.read(tmp_path / name).positions, there.positions)
-
-
 # ---- what failed is tried in other ways ----
 
 
 def test_too_few_steps_are_mended_by_the_next_attempts(done: Done, tmp_path: Path) -> None:
-    """Both tasks run out of 8 steps; one of them is done before the other."""
-    protocol = PROTOCOL.model_copy(update={"max_steps": 8})
+    """Both tasks run out of 12 steps; one of them is done before the other."""
+    protocol = PROTOCOL.model_copy(update={"max_steps": 12})
     run = run_tasks([("path", done.path), ("end", done.ends[1])], NebSetting("nep", protocol, tmp_path))
     path, end = (run.outcomes[name] for name in run.names)
     assert (path.status, path.attempt, end.status) == ("converged", 1, "converged")
     correction = run.corrections[0]
     assert correction.handler == "FailedHandler"
-    assert correction.errors[0].startswith(f"{run.names[0]}: not converged after 8 steps: ")
+    assert correction.errors[0].startswith(f"{run.names[0]}: not converged after 12 steps: ")
     assert correction.errors[0].endswith("(and 1 more)") == (end.attempt > 0)
-    assert correction.actions == ["3 times the steps, of at most 0.1 Å, from the last images"]
+    assert correction.actions == [MORE_STEPS]
     found, there = PathResult.read(tmp_path / run.names[0]), PathResult.read(done.path_folder)
     assert found.energies_ev.max() == pytest.approx(there.energies_ev.max(), abs=1e-3)
 
@@ -182,7 +174,9 @@ def test_what_never_converges_is_a_named_failure_without_a_number(done: Done, tm
     run = run_tasks([("path", done.path), ("end", done.ends[1])], setting)
     assert run.finished
     for name, words in zip(
-        run.names, ("not converged after 10 steps: ", "end not relaxed after 10 steps: "), strict=True
+        run.names,
+        (f"not converged after {2 * PATIENCE[2]} steps: ", f"end not relaxed after {2 * PATIENCE[2]} steps: "),
+        strict=True,
     ):
         outcome = run.outcomes[name]
         assert (outcome.status, outcome.attempt) == ("unconverged", len(ATTEMPTS) - 1)
@@ -190,11 +184,11 @@ def test_what_never_converges_is_a_named_failure_without_a_number(done: Done, tm
         assert outcome.reason.startswith(words)
         assert not (tmp_path / name / RESULT_FILE).exists()
     assert [correction.actions for correction in run.corrections] == [
-        ["3 times the steps, of at most 0.1 Å, from the last images"],
-        ["5 times the steps, of at most 0.05 Å, from a new linear path"],
+        [MORE_STEPS],
+        [f"{PATIENCE[2]} times the steps, of at most 0.05 Å, from a new linear path"],
     ]
-    # the end's relaxations begin anew: 2, 6 and 10 steps
-    assert run.outcomes[run.names[1]].evaluations == 3 + 7 + 11
+    # an end's relaxations begin anew, and evaluate once more than they step
+    assert run.outcomes[run.names[1]].evaluations == sum(2 * patience + 1 for patience in PATIENCE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recovery_neb, "run_worker", None)
         again = run_tasks([("path", done.path), ("end", done.ends[1])], setting)
@@ -244,32 +238,38 @@ def test_one_handler_a_case(done: Done, tmp_path: Path, outcome: Outcome | None,
 # ---- crashes ----
 
 
-def test_a_task_that_crashes_its_worker_is_one_and_the_rest_goes_on(done: Done, tmp_path: Path) -> None:
+def test_a_task_that_crashes_its_worker_is_one_and_the_rest_goes_on(
+    done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WorkerHandler, "max_num_corrections", 1)  # not run three times
     setting = NebSetting("nep", PROTOCOL, tmp_path)
     run = run_tasks([("path", malformed(done.path)), ("end", done.ends[1])], setting)
     crashed, other = (run.outcomes[name] for name in run.names)
     assert crashed.status == "crashed"
     assert crashed.reason is not None
-    assert crashed.reason.startswith("elastic band failed after 2 corrections: worker crashed with exit status 1: ")
+    assert crashed.reason.startswith("elastic band failed after 1 corrections: worker crashed with exit status 1: ")
     assert "Error" in crashed.reason
     assert other.status == "converged"
     assert not (tmp_path / run.names[0] / RESULT_FILE).exists()
 
 
-def test_what_crashed_before_is_tried_again(done: Done, tmp_path: Path) -> None:
-    """The machine may have been to blame: here, or where an earlier launch was."""
+def test_what_crashed_before_is_tried_again_and_what_was_never_whole_is_done(done: Done, tmp_path: Path) -> None:
+    """The machine may have been to blame, here or where an earlier launch was; a killed one may leave a bare folder."""
     earlier, here = tmp_path / "earlier", tmp_path / "here"
     for task, name, place in zip(done.ends, done.relaxation.names, (earlier, here), strict=True):
         task.write(place / name)
         Outcome("crashed", "no memory", 0, 0, 0.0).write(place / name)
-    run = run_tasks([("end", task) for task in done.ends], NebSetting("nep", PROTOCOL, here, (earlier,)))
-    assert [outcome.status for outcome in run.outcomes.values()] == ["converged"] * 2
+    other = replace(done.ends[0], positions=done.ends[0].positions + 0.1)
+    (here / f"end-{other.checksum(engine_by_name('nep').stamp(), PROTOCOL)}").mkdir()
+    tasks = [("end", task) for task in (*done.ends, other)]
+    run = run_tasks(tasks, NebSetting("nep", PROTOCOL, here, (earlier,)))
+    assert [outcome.status for outcome in run.outcomes.values()] == ["converged"] * 3
 
 
 def test_workers_that_crash_whatever_the_task_are_an_error(
     done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(WorkerHandler, "max_num_corrections", 0)  # not three times each
+    monkeypatch.setattr(WorkerHandler, "max_num_corrections", 0)
     tasks = [("path", malformed(done.path, shift)) for shift in (0.0, 0.1, 0.2, 0.3)]
     with pytest.raises(CalculationError, match=r"^elastic band failed after 0 corrections: worker crashed with exit "):
         run_tasks(tasks, NebSetting("nep", PROTOCOL, tmp_path))

@@ -20,6 +20,9 @@ CURVATURE_EV = 20.0
 LONGEST_STEP_ANGSTROM = 0.2
 """No atom moves farther in one step."""
 
+FARTHEST = 4.0
+"""A step that would be so many times as long shows that what is remembered misleads."""
+
 
 @dataclass(eq=False)
 class Lbfgs:
@@ -48,7 +51,12 @@ class Lbfgs:
             else:  # no curvature that a minimum has: what is remembered misleads
                 self.pairs = []
         self.last = positions.copy(), forces.copy()
-        return shortened(self._direction(forces), self.longest_step_angstrom)
+        step = self._direction(forces)
+        if self.pairs and longest(step) > FARTHEST * self.longest_step_angstrom:
+            # what is remembered is not of this region: along the forces, lest the band folds
+            self.pairs = []
+            step = self._direction(forces)
+        return shortened(step, self.longest_step_angstrom)
 
     def of_image(self, image: int) -> Lbfgs:
         """Return the optimisation of one image alone, with what is remembered of it."""
@@ -73,7 +81,12 @@ class Lbfgs:
         return direction
 
 
+def longest(step: NDArray[np.float64]) -> float:
+    """Return how far the atom goes that moves farthest in a step (..., 3), in Å."""
+    return float(np.linalg.norm(step, axis=-1).max())
+
+
 def shortened(step: NDArray[np.float64], longest_angstrom: float) -> NDArray[np.float64]:
     """Return a step (..., 3) in which no atom moves farther than `longest_angstrom`."""
-    longest = float(np.linalg.norm(step, axis=-1).max())
-    return step * (longest_angstrom / longest) if longest > longest_angstrom else step
+    found = longest(step)
+    return step * (longest_angstrom / found) if found > longest_angstrom else step

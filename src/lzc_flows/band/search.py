@@ -84,7 +84,7 @@ class Observer(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Landscape:
+class Potential:
     """What the atoms move in: the engine's forces in a fixed cell of rows (3, 3), Å."""
 
     force_field: ForceField
@@ -98,15 +98,15 @@ class PathSearch:
     ----------
     state
         Where to go on; it is advanced in place.
-    landscape
+    potential
         The engine's forces and the cell.
     protocol
         Limits and numbers of images.
     """
 
-    def __init__(self, state: SearchState, landscape: Landscape, protocol: NebProtocol) -> None:
+    def __init__(self, state: SearchState, potential: Potential, protocol: NebProtocol) -> None:
         self.state = state
-        self._landscape = landscape
+        self._potential = potential
         self._protocol = protocol
 
     def run(self, max_steps: int, observer: Observer) -> list[ClimbingBand]:
@@ -128,7 +128,7 @@ class PathSearch:
         return [self._climbing(leg) for leg in self.state.legs]
 
     def _climbing(self, leg: Leg) -> ClimbingBand:
-        return ClimbingBand(leg.band, self._landscape.cell, self._protocol, self._landscape.force_field)
+        return ClimbingBand(leg.band, self._potential.cell, self._protocol, self._potential.force_field)
 
     def _advance(self, leg: Leg, band: ClimbingBand, max_steps: int, observer: Observer) -> bool:
         """Advance a leg until it has converged (True) or was split (False)."""
@@ -157,7 +157,7 @@ class PathSearch:
                 max_steps,
                 leg.band.optimiser.longest_step_angstrom,
             )
-            found = settle(path[image], self._landscape.cell, self._landscape.force_field, limits)
+            found = settle(path[image], self._potential.cell, self._potential.force_field, limits)
             self.state.spent += found.evaluations
             if not found.converged:
                 raise UnconvergedError(
@@ -186,7 +186,7 @@ class PathSearch:
             new_leg(
                 resampled(part, self._protocol.images or images_for(part[0], part[-1])),
                 energies,
-                self._landscape,
+                self._potential,
                 band.optimiser.longest_step_angstrom,
             )
             for part, energies in halves
@@ -196,11 +196,11 @@ class PathSearch:
 def new_leg(
     path: NDArray[np.float64],
     end_energies_ev: tuple[float, float],
-    landscape: Landscape,
+    potential: Potential,
     longest_step_angstrom: float = LONGEST_STEP_ANGSTROM,
 ) -> Leg:
     """Return a leg along a path of images with relaxed ends, evaluated once."""
-    return Leg(started(path, end_energies_ev, landscape.cell, landscape.force_field, longest_step_angstrom))
+    return Leg(started(path, end_energies_ev, potential.cell, potential.force_field, longest_step_angstrom))
 
 
 def _same(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:

@@ -20,7 +20,7 @@ from lzc_flows.band.path import linear
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lzc_flows.band.search import Landscape
+    from lzc_flows.band.search import Potential
 
 BEND_ANGSTROM = 0.5
 """How far the hopping ions are moved sideways; the middle of a tetrahedron is 0.8 to 1 Å from the edges."""
@@ -47,12 +47,12 @@ class Start:
     evaluations: int
 
 
-def bent_start(ends: NDArray[np.float64], images: int, landscape: Landscape) -> Start:
+def bent_start(ends: NDArray[np.float64], images: int, potential: Potential) -> Start:
     """Return the interpolated path between two ends (2, atoms, 3), Å, bent to its lower side."""
-    path = idpp(linear(ends[0], ends[1], images), landscape.cell)
+    path = idpp(linear(ends[0], ends[1], images), potential.cell)
     middle = path[(images + 1) // 2]
-    bend = _bend(ends, middle, landscape.cell)
-    sides = [_relaxed_across(middle + side * bend, ends[1] - ends[0], landscape) for side in (1, -1)]
+    bend = _bend(ends, middle, potential.cell)
+    sides = [_relaxed_across(middle + side * bend, ends[1] - ends[0], potential) for side in (1, -1)]
     lower = min(sides, key=lambda side: side.energy_ev)
     # the middle goes where it belongs, the ends stay, the images between follow
     share = np.sin(np.linspace(0.0, np.pi, images + 2))[:, None, None]
@@ -67,11 +67,11 @@ class _Side:
     evaluations: int
 
 
-def _relaxed_across(positions: NDArray[np.float64], way: NDArray[np.float64], landscape: Landscape) -> _Side:
+def _relaxed_across(positions: NDArray[np.float64], way: NDArray[np.float64], potential: Potential) -> _Side:
     """Return the middle relaxed in the plane across the way between the ends."""
     normal, optimiser = way / np.linalg.norm(way), Lbfgs()
     for step in range(MOST_STEPS):
-        found = landscape.force_field.evaluate(positions, landscape.cell)
+        found = potential.force_field.evaluate(positions, potential.cell)
         forces = found.forces - (found.forces * normal).sum() * normal
         if step == MOST_STEPS - 1 or np.linalg.norm(forces, axis=1).max() < FMAX_EV_PER_ANGSTROM:
             break

@@ -92,9 +92,10 @@ def barriers(
 
 
 def _host(name: str | None) -> Any:
+    from lzc_flows.crystal.host import host_by_name
     from lzc_flows.crystal.hostspec import HostSpec
 
-    return None if name is None else HostSpec(name=name)
+    return None if name is None else HostSpec(name=host_by_name(name).name)
 
 
 @contextmanager

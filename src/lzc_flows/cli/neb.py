@@ -134,6 +134,8 @@ def _print(document: NebDoc, written: list[str]) -> None:
                 f"step {number}: {leg.barrier_forward_eV:.4f} eV forward, {leg.barrier_reverse_eV:.4f} eV back",
                 highlight=False,
             )
+    if document.reordered:
+        stdout.print("atoms of the final end were matched in another order than given, for the shortest ways")
     stdout.print(f"charge of the cell {_charge(document)}: {document.charge_note}", highlight=False, soft_wrap=True)
     for correction in document.corrections:
         stdout.print(f"mended: {'; '.join(correction.errors)}: {'; '.join(correction.actions)}", soft_wrap=True)

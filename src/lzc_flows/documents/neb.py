@@ -40,6 +40,7 @@ class NebDoc(Document):
     legs: list[LegDoc] = Field(description="The elementary steps.")
     initial_energy_eV: float = Field(description="Energy of the initial end's cell, in eV.")
     moved_atoms: list[int] = Field(description="Atoms that move by more than half the longest way.")
+    reordered: bool = Field(description="Whether atoms of the final end were matched in another order than given.")
     longest_way_A: float = Field(description="How far the ends of the atom that moves most are apart, in Å.")
     evaluations: int = Field(description="Force evaluations of images, those of relaxed ends not counted.")
     evaluations_ends: int = Field(description="Force evaluations of the ends' relaxation.")
@@ -64,7 +65,9 @@ class SurroundingsDoc(Document):
     dopant_distances_angstrom: dict[str, float] = Field(
         description="From the bottleneck to the nearest dopant of each element, in Å."
     )
-    anions_in_bottleneck: dict[str, int] = Field(description="The three anions nearest to the bottleneck, by element.")
+    anions_in_bottleneck: dict[str, int] = Field(
+        description="The anions of the bottleneck, three of a face or two of an edge, by element."
+    )
     dopant_anions: int = Field(description="How many of these are dopants.")
     dopant_shell: str = Field(description="near, far, or none without a dopant.")
 

@@ -26,7 +26,7 @@ from lzc_flows.band.climb import ClimbingBand
 from lzc_flows.band.lbfgs import LONGEST_STEP_ANGSTROM
 from lzc_flows.band.path import distances_angstrom, images_for, linear
 from lzc_flows.band.search import (
-    Landscape,
+    Potential,
     ManyLegsError,
     PathSearch,
     SearchState,
@@ -127,8 +127,8 @@ class Attempt:
 
 ATTEMPTS = (
     Attempt(LONGEST_STEP_ANGSTROM, 1, goes_on=False, start="bent"),
-    Attempt(LONGEST_STEP_ANGSTROM / 2, 3, goes_on=True, start="bent"),
-    Attempt(LONGEST_STEP_ANGSTROM / 4, 5, goes_on=False, start="linear"),
+    Attempt(LONGEST_STEP_ANGSTROM / 2, 2, goes_on=True, start="bent"),
+    Attempt(LONGEST_STEP_ANGSTROM / 4, 3, goes_on=False, start="linear"),
 )
 
 
@@ -297,10 +297,10 @@ class _TaskWorker:
     def find(self, attempt: Attempt) -> None:
         """Find a path."""
         # a band stops after its steps only: what it saved within one would not go on as the uncut band
-        landscape = Landscape(HeardForceField(self.force_field, self.recorder.evaluated), self.task.cell)
-        state = self._state(attempt, landscape)
+        potential = Potential(HeardForceField(self.force_field, self.recorder.evaluated), self.task.cell)
+        state = self._state(attempt, potential)
         self.recorder.evaluations = state.evaluations
-        search = PathSearch(state, landscape, self.protocol)
+        search = PathSearch(state, potential, self.protocol)
         try:
             legs = search.run(self.protocol.max_steps * attempt.patience, self.recorder)
         except (StoppedError, UnconvergedError, ManyLegsError):
@@ -308,7 +308,7 @@ class _TaskWorker:
             raise
         joined(legs).write(self.folder)
 
-    def _state(self, attempt: Attempt, landscape: Landscape) -> SearchState:
+    def _state(self, attempt: Attempt, potential: Potential) -> SearchState:
         """Return where the search goes on, or where a new one begins."""
         saved = self.folder / SEARCH_FILE
         if saved.is_file():
@@ -321,11 +321,11 @@ class _TaskWorker:
         first, last = self.task.positions
         images = self.protocol.images or images_for(first, last)
         if attempt.start == "bent":
-            start = bent_start(self.task.positions, images, landscape)
+            start = bent_start(self.task.positions, images, potential)
         else:
             start = Start(linear(first, last, images), 0)
         energies = (float(self.task.energies_ev[0]), float(self.task.energies_ev[1]))
-        leg = new_leg(start.path, energies, landscape, attempt.longest_step_angstrom)
+        leg = new_leg(start.path, energies, potential, attempt.longest_step_angstrom)
         return SearchState([leg], spent=start.evaluations)
 
 

@@ -15,12 +15,13 @@ from pymatgen.core import Structure
 
 from lzc_flows.band.packing import pack_path
 from lzc_flows.crystal.hostspec import HostSpec
+from lzc_flows.crystal.ions import element_of
 from lzc_flows.documents.base import Correction
 from lzc_flows.documents.neb import CarrierDoc, HopDoc, HopNetworkDoc, MoveDoc, SurroundingsDoc
 from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.engines.neb_tasks import EndResult, Outcome, PathResult, Task, end_task, path_task
-from lzc_flows.errors import CalculationError
+from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.hopping.ends import assembled, charge_e, state_structure
 from lzc_flows.hopping.hops import State
 from lzc_flows.hopping.host_sites import fitting_supercell, host_sites
@@ -112,11 +113,18 @@ class HopCrystal:
         Raises
         ------
         InputError
-            The crystal has none, or does not fit the host.
+            The crystal has none, or does not fit the host, or the host is partially occupied or of another ion.
         """
         ions = mobile_atoms(self.structure, self.protocol.mobile)
         if self.host is not None:
-            return host_sites(self.structure, fitting_supercell(self.host.read(), self.structure))
+            host = self.host.read()
+            if not host.is_ordered:
+                raise InputError(f"host {host.name} is partially occupied: an ordered one, such as lzc, is allowed")
+            if self.protocol.mobile != element_of(host.mobile):
+                raise InputError(
+                    f"mobile ion {self.protocol.mobile}: of host {host.name}, {element_of(host.mobile)} is allowed"
+                )
+            return host_sites(self.structure, fitting_supercell(host, self.structure))
         ion = str(self.structure[ions[0]].specie)
         field = bvse_field(self.structure, BvseProtocol(mobile=ion))
         return landscape_sites(self.structure, field, self.protocol.mobile, self.protocol.symprec_angstrom)

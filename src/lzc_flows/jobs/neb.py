@@ -148,6 +148,7 @@ def _document(
         legs=legs(path),
         initial_energy_eV=float(path.energies_ev[0]),
         moved_atoms=np.flatnonzero(ways > ways.max() / 2).tolist(),
+        reordered=ends.reordered,
         longest_way_A=float(ways.max()),
         evaluations=outcome.evaluations,
         evaluations_ends=sum(end.evaluations for end in relaxation.outcomes.values()),
