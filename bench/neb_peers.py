@@ -40,7 +40,7 @@ from pymatgen.core import Structure
 
 from lzc_flows.band.idpp import idpp
 from lzc_flows.band.path import linear
-from lzc_flows.band.search import Potential, PathSearch, SearchState, new_leg
+from lzc_flows.band.search import PathSearch, Potential, SearchState, new_leg
 from lzc_flows.band.settle import SettleLimits, settle
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.protocols import NebProtocol, RelaxProtocol

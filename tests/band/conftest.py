@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator
 
 from lzc_flows.band.path import linear
-from lzc_flows.band.search import Potential, PathSearch, SearchState, new_leg
+from lzc_flows.band.search import PathSearch, Potential, SearchState, new_leg
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.dynamics.forces import ForceField, Forces
 

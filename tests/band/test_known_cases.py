@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 
 from lzc_flows.band.idpp import idpp
 from lzc_flows.band.path import linear
-from lzc_flows.band.search import Potential, PathSearch, SearchState, new_leg
+from lzc_flows.band.search import PathSearch, Potential, SearchState, new_leg
 from lzc_flows.band.settle import Settled, SettleLimits, settle
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.engines.mlip import engine_by_name

@@ -14,9 +14,9 @@ from scipy.interpolate import CubicHermiteSpline
 from lzc_flows.band.path import linear
 from lzc_flows.band.search import (
     MOST_LEGS,
-    Potential,
     ManyLegsError,
     PathSearch,
+    Potential,
     SearchState,
     UnconvergedError,
     new_leg,

@@ -7,7 +7,7 @@ import pytest
 from ase.build import bulk
 from scipy.ndimage import label
 
-from lzc_flows.band.search import Potential, PathSearch, SearchState, new_leg
+from lzc_flows.band.search import PathSearch, Potential, SearchState, new_leg
 from lzc_flows.band.settle import SettleLimits, settle
 from lzc_flows.band.start import MOST_STEPS, bent_start
 from lzc_flows.documents.protocols import NebProtocol

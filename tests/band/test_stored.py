@@ -10,7 +10,7 @@ import pytest
 
 from lzc_flows.band.climb import BandState
 from lzc_flows.band.lbfgs import Lbfgs
-from lzc_flows.band.search import Potential, Leg, PathSearch, SearchState
+from lzc_flows.band.search import Leg, PathSearch, Potential, SearchState
 from lzc_flows.band.stored import read_arrays, read_search, write_arrays, write_search
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.errors import InputError

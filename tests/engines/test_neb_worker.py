@@ -16,7 +16,7 @@ import pytest
 
 from lzc_flows.band.lbfgs import LONGEST_STEP_ANGSTROM
 from lzc_flows.band.path import images_for, linear
-from lzc_flows.band.search import Potential, PathSearch, SearchState, new_leg
+from lzc_flows.band.search import PathSearch, Potential, SearchState, new_leg
 from lzc_flows.band.stored import read_search, write_search
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.dynamics.forces import ForceField, Forces

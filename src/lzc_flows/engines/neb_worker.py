@@ -26,9 +26,9 @@ from lzc_flows.band.climb import ClimbingBand
 from lzc_flows.band.lbfgs import LONGEST_STEP_ANGSTROM
 from lzc_flows.band.path import distances_angstrom, images_for, linear
 from lzc_flows.band.search import (
-    Potential,
     ManyLegsError,
     PathSearch,
+    Potential,
     SearchState,
     UnconvergedError,
     new_leg,
