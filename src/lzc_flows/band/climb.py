@@ -87,7 +87,7 @@ class ClimbingBand:
 
     @property
     def fmax_climbing(self) -> float:
-        """Largest force on an atom of the climbing image, its part along the path turned round, eV/Å; 0 if none climbs."""
+        """Largest force on an atom of the climbing image, its part along the path reversed, eV/Å; 0 if none climbs."""
         return 0.0 if self.state.climbing is None else float(self._largest[self.state.climbing])
 
     @property
