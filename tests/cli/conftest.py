@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,3 +71,26 @@ def write_run() -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def assert_refused(lzc: Callable[..., Any], tmp_path: Path) -> Callable[[list[str], str], None]:
+    """A command is refused in one line that names something, with exit 2, and leaves the folder as it was."""
+
+    def run(arguments: list[str], named: str) -> None:
+        before, there = _contents(tmp_path), set(tmp_path.rglob("*"))
+        with contextlib.chdir(tmp_path):
+            result = lzc(*arguments)
+        assert (result.code, result.out) == (2, "")
+        assert len(result.err.splitlines()) == 1
+        assert result.err.startswith("lzc: ")
+        assert named in result.err
+        assert _contents(tmp_path) == before
+        assert set(tmp_path.rglob("*")) == there
+
+    return run
+
+
+def _contents(place: Path) -> dict[str, bytes]:
+    """The files of a folder, by name."""
+    return {str(path): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()}

@@ -103,10 +103,8 @@ def test_the_same_command_again_runs_nothing(whole: Run, lzc: Lzc) -> None:
         name: value for name, value in contents(whole.place).items() if Path(name).parent.name[:4] in {"end-", "path"}
     }
     assert len(tasks) >= 9  # task, outcome and result of each
-    start = time.monotonic()
     with contextlib.chdir(whole.place):
         again = lzc("neb", *whole.arguments, "--json")
-    assert time.monotonic() - start < 5
     assert (again.code, json.loads(again.out)) == (0, whole.document)
     after = contents(whole.place)
     assert {name: after[name] for name in tasks} == tasks
@@ -259,20 +257,12 @@ def write_bad_ends(folder: Path, structure: Structure) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(
-    files: tuple[Path, Path], tmp_path: Path, lzc: Lzc, arguments: list[str], named: str
+    files: tuple[Path, Path], tmp_path: Path, assert_refused: Any, arguments: list[str], named: str
 ) -> None:
     for file in files:
         (tmp_path / file.name).write_bytes(file.read_bytes())
     write_bad_ends(tmp_path, Structure.from_file(files[0]))
-    before, folders = contents(tmp_path), set(tmp_path.rglob("*"))
-    with contextlib.chdir(tmp_path):
-        result = lzc("neb", *arguments)
-    assert (result.code, result.out) == (2, "")
-    assert len(result.err.splitlines()) == 1
-    assert result.err.startswith("lzc: ")
-    assert named in result.err
-    assert contents(tmp_path) == before
-    assert set(tmp_path.rglob("*")) == folders
+    assert_refused(["neb", *arguments], named)
 
 
 def test_one_process_at_a_time_runs_in_a_folder(files: tuple[Path, Path], tmp_path: Path, lzc: Lzc) -> None:

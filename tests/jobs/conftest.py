@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,20 @@ from jobflow.core.job import Job
 from jobflow.managers.local import run_locally
 from maggma.stores import MemoryStore
 from pydantic import BaseModel
+
+from lzc_flows.recovery import worker
+from lzc_flows.settings import get_settings
+
+
+@pytest.fixture
+def quick_polls(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Custodian looks often whether a worker has ended, and there is no walltime of the caller's."""
+    monkeypatch.setattr(worker, "POLL_S", 0.02)
+    for name in ("LZC_WALLTIME_END_S", "SLURM_JOB_END_TIME"):
+        monkeypatch.delenv(name, raising=False)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
 
 
 @pytest.fixture(scope="session")

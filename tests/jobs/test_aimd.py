@@ -5,7 +5,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,6 @@ from lzc_flows.engines.aimd_worker import CHECKPOINT_FILE, TRAJECTORY_FILE, Aimd
 from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.errors import InputError
 from lzc_flows.jobs.aimd import AimdMaker
-from lzc_flows.recovery import worker as recovery
 from lzc_flows.recovery.aimd import run_dynamics
 from lzc_flows.settings import get_settings
 from lzc_flows.trajectory.model import Trajectory
@@ -45,15 +44,7 @@ REQUEST = AimdRequest(ideal_host().structure, "nep", protocol(), seed=7)
 MAKER = AimdMaker(engine="nep", protocol=REQUEST.protocol, seed=REQUEST.seed)
 
 
-@pytest.fixture(autouse=True)
-def _surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Quick polls, and no walltime of the caller's."""
-    monkeypatch.setattr(recovery, "POLL_S", 0.05)
-    for name in ("LZC_WALLTIME_END_S", "SLURM_JOB_END_TIME"):
-        monkeypatch.delenv(name, raising=False)
-    get_settings.cache_clear()
-    yield
-    get_settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("quick_polls")
 
 
 @pytest.fixture(scope="module")

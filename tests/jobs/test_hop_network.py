@@ -21,24 +21,14 @@ from lzc_flows.engines.mlip import MLIP_CHARGE_NOTE, engine_by_name
 from lzc_flows.errors import InputError
 from lzc_flows.jobs.hop_network import HopCrystal, HopNetworkMaker, hop_network, repeated
 from lzc_flows.recovery import neb as recovery_neb
-from lzc_flows.recovery import worker as recovery
 from lzc_flows.recovery.neb import NebSetting
-from lzc_flows.settings import get_settings
 
 LZC = HostSpec(name="lzc")
 HOPS = HopProtocol(mechanisms=("vacancy", "frenkel"), temperatures_k=(300.0, 600.0))
 TARGETS = ("1d", "2d", "3d", "a", "b", "c", "ab")
 
 
-@pytest.fixture(autouse=True)
-def _surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Quick polls, and no walltime of the caller's."""
-    monkeypatch.setattr(recovery, "POLL_S", 0.02)
-    for name in ("LZC_WALLTIME_END_S", "SLURM_JOB_END_TIME"):
-        monkeypatch.delenv(name, raising=False)
-    get_settings.cache_clear()
-    yield
-    get_settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("quick_polls")
 
 
 @pytest.fixture(scope="module")

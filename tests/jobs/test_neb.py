@@ -3,7 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,6 @@ from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.hopping.ends import Ends
 from lzc_flows.jobs.neb import CINEBMaker, charge_of_cell, find_path, path_folder
 from lzc_flows.recovery import neb as recovery_neb
-from lzc_flows.recovery import worker as recovery
 from lzc_flows.recovery.neb import NebSetting
 from lzc_flows.settings import get_settings
 
@@ -31,15 +30,7 @@ MAKER = CINEBMaker()
 Run = Callable[[Job, Path], NebDoc]
 
 
-@pytest.fixture(autouse=True)
-def _surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Quick polls, and no walltime of the caller's."""
-    monkeypatch.setattr(recovery, "POLL_S", 0.02)
-    for name in ("LZC_WALLTIME_END_S", "SLURM_JOB_END_TIME"):
-        monkeypatch.delenv(name, raising=False)
-    get_settings.cache_clear()
-    yield
-    get_settings.cache_clear()
+pytestmark = pytest.mark.usefixtures("quick_polls")
 
 
 @pytest.fixture(scope="module")

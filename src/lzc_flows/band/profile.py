@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline
-from scipy.signal import find_peaks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,7 +56,7 @@ class Profile:
         distances, energies = self.curve
         last = len(energies) - 1
         stops = [0, last]
-        for point in sorted(find_peaks(-energies)[0].tolist(), key=energies.__getitem__):
+        for point in sorted(_minima(energies), key=energies.__getitem__):
             left, right = max(stop for stop in stops if stop < point), min(stop for stop in stops if stop > point)
             side = min(energies[left:point].max(), energies[point : right + 1].max())
             if side - energies[point] >= depth_ev:
@@ -65,3 +64,9 @@ class Profile:
         found = sorted(stop for stop in stops if 0 < stop < last)
         nearest = [int(np.abs(self.distances_angstrom - distances[point]).argmin()) for point in found]
         return [image for image in dict.fromkeys(nearest) if 0 < image < len(self.energies_ev) - 1]
+
+
+def _minima(energies: NDArray[np.float64]) -> list[int]:
+    """Return the points that lie below the one before and not above the one after."""
+    before, here, after = energies[:-2], energies[1:-1], energies[2:]
+    return (np.flatnonzero((here < before) & (here <= after)) + 1).tolist()
