@@ -170,6 +170,7 @@ def test_documents_as_stored_are_drawn() -> None:
         **curve(TWO, [0, 4, 8], 3.7),
         initial_energy_eV=-310.0,
         moved_atoms=[0],
+        reordered=False,
         longest_way_A=3.6,
         evaluations=300,
         evaluations_ends=40,

@@ -47,7 +47,7 @@ class NebDoc(Document):
     attempts: int = Field(description="How often the band was begun or continued with other settings.")
     wall_s: float = Field(description="Time of the engine's worker, in s.")
     charge_e: float | None = Field(
-        description="Charge of the cell if every ion keeps its own, in e; None where the ions' charges are not known."
+        description="Charge of the cell if every ion keeps its own, in elementary charges; None where the ions' charges are not known."
     )
     charge_note: str = Field(description="What the engine makes of that charge.")
     engine: EngineStamp = Field(description="Engine of the forces.")
@@ -91,15 +91,21 @@ class HopDoc(Document):
     )
     moves: list[MoveDoc] = Field(description="The ions that move.")
     ways_A: list[float] = Field(description="How far each ion goes, in Å.")
-    direction: list[float] = Field(description="Unit vector of the net displacement, Cartesian.")
+    direction: list[float] = Field(description="Unit vector of the net displacement, Cartesian, dimensionless.")
     direction_word: str = Field(description="c, ab or oblique.")
     multiplicity: int = Field(description="Equal hops in the cell.")
-    charge_e: float | None = Field(description="Charge of the cell that a DFT engine must compensate, in e.")
+    charge_e: float | None = Field(
+        description="Charge of the cell that a DFT engine must compensate, in elementary charges."
+    )
     surroundings: SurroundingsDoc = Field(description="Dopants and anions around it.")
     status: str = Field(description="converged, or what failed: see docs/neb.md.")
     reason: str | None = Field(default=None, description="Of a failure: why, in one line.")
-    barrier_forward_eV: float | None = Field(default=None, description="In eV; None unless converged.")
-    barrier_reverse_eV: float | None = Field(default=None, description="In eV; None unless converged.")
+    barrier_forward_eV: float | None = Field(
+        default=None, description="Highest saddle above that end, in eV; None unless converged."
+    )
+    barrier_reverse_eV: float | None = Field(
+        default=None, description="Highest saddle above that end, in eV; None unless converged."
+    )
     fmax: float | None = Field(default=None, description="Largest force at a saddle, in eV/Å; None unless converged.")
     energies_eV: list[float] = Field(default_factory=list, description="Of all images above the initial end, in eV.")
     distances_A: list[float] = Field(default_factory=list, description="Of all images along the path, in Å.")
