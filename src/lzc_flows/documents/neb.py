@@ -47,7 +47,7 @@ class NebDoc(Document):
     attempts: int = Field(description="How often the band was begun or continued with other settings.")
     wall_s: float = Field(description="Time of the engine's worker, in s.")
     charge_e: float | None = Field(
-        description="Charge of the cell if every ion keeps its own, in elementary charges; None where the ions' charges are not known."
+        description="Charge of the cell if every ion keeps its own, in elementary charges; None where it is not known."
     )
     charge_note: str = Field(description="What the engine makes of that charge.")
     engine: EngineStamp = Field(description="Engine of the forces.")
