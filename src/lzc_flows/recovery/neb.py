@@ -181,12 +181,11 @@ def _launch(names: list[str], tasks: Sequence[Task], setting: NebSetting) -> Neb
 
 def _run_to_the_end(folder: Path) -> list[Correction]:
     """Run workers until every task has an outcome; a task whose worker crashes again and again is one."""
-    corrections: list[Correction] = []
     crashed = 0
     while True:
         missing = NebRequest.read(folder).missing(folder)
         try:
-            return corrections + run_worker(NEB, folder, [FailedHandler()])
+            return run_worker(NEB, folder, [FailedHandler()])
         except CalculationError as error:
             left = NebRequest.read(folder).missing(folder)
             crashed = crashed + 1 if left == missing else 1
