@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, emit_json, every_second, stderr, stdout
+from lzc_flows.cli.common import JsonFlag, WalltimeOption, emit_json, every_second, stderr, stdout, stop_at_s
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -33,9 +32,7 @@ def aimd(
     supercell: Annotated[tuple[int, int, int], typer.Option(help="Repeats along a, b and c.")] = (1, 1, 1),
     mobile: Annotated[str, typer.Option(help="Element whose diffusion is analysed.")] = "Li",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; by default aimd-FILE-CHECKSUM.")] = None,
-    walltime_minutes: Annotated[
-        float | None, typer.Option(help="Stop in order after this time; by default before the batch job ends.")
-    ] = None,
+    walltime_minutes: WalltimeOption = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Run molecular dynamics of FILE and say how its mobile ions diffuse.
@@ -46,16 +43,12 @@ def aimd(
     from lzc_flows.documents.aimd_protocol import load_protocol
     from lzc_flows.engines.aimd_worker import AimdRequest
     from lzc_flows.engines.mlip import engine_by_name
-    from lzc_flows.errors import InputError
     from lzc_flows.jobs.aimd import aimd_document
     from lzc_flows.recovery.aimd import run_dynamics
-    from lzc_flows.settings import get_settings
 
-    if walltime_minutes is not None and not walltime_minutes > 0:
-        raise InputError(f"--walltime-minutes {walltime_minutes:g}: above 0 is allowed")
-    stop_at_s = get_settings().stop_at_s if walltime_minutes is None else time.time() + 60 * walltime_minutes
+    ends_s = stop_at_s(walltime_minutes)
     structure = _ordered(file, supercell, mobile)
-    request = AimdRequest(structure, engine, load_protocol(protocol, temperature), seed, stop_at_s=stop_at_s)
+    request = AimdRequest(structure, engine, load_protocol(protocol, temperature), seed, stop_at_s=ends_s)
     identity = request.identity(engine_by_name(engine).stamp())
     folder = out or Path(f"aimd-{file.stem}-{identity.checksum}")
     with _progress(request, folder):

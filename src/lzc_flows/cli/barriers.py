@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, emit_json, every_second, protocol_of, stderr, stdout
+from lzc_flows.cli.common import (
+    JsonFlag,
+    WalltimeOption,
+    emit_json,
+    every_second,
+    protocol_of,
+    stderr,
+    stdout,
+    stop_at_s,
+)
 
 if TYPE_CHECKING:
     from lzc_flows.documents.neb import HopDoc, HopNetworkDoc
@@ -38,9 +46,7 @@ def barriers(
         list[str] | None, typer.Option(help="Charge of an element, such as Zr=4; may be repeated.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; by default barriers-FILE.")] = None,
-    walltime_minutes: Annotated[
-        float | None, typer.Option(help="Stop in order after this time; by default before the batch job ends.")
-    ] = None,
+    walltime_minutes: WalltimeOption = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Barriers (eV) of all distinct hops of FILE, and the barriers of getting through it along a, b and c.
@@ -54,11 +60,8 @@ def barriers(
     from lzc_flows.errors import CalculationError, InputError
     from lzc_flows.jobs.hop_network import HopCrystal, hop_network, repeated
     from lzc_flows.recovery.neb import NebSetting
-    from lzc_flows.settings import get_settings
 
-    if walltime_minutes is not None and not walltime_minutes > 0:
-        raise InputError(f"--walltime-minutes {walltime_minutes:g}: above 0 is allowed")
-    stop_at_s = get_settings().stop_at_s if walltime_minutes is None else time.time() + 60 * walltime_minutes
+    ends_s = stop_at_s(walltime_minutes)
     hops = protocol_of(
         HopProtocol,
         {
@@ -74,7 +77,7 @@ def barriers(
     try:
         crystal = HopCrystal(repeated(structure, hops), hops, _host(host))
         with _progress(folder):
-            document = hop_network(crystal, NebSetting(engine, NebProtocol(), folder, stop_at_s=stop_at_s))
+            document = hop_network(crystal, NebSetting(engine, NebProtocol(), folder, stop_at_s=ends_s))
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     except CalculationError as error:

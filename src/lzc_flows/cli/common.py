@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     AnyProtocol = TypeVar("AnyProtocol", bound=Protocol)
 
+WalltimeOption = Annotated[
+    float | None, typer.Option(help="Stop in order after this time; by default before the batch job ends.")
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 stdout = Console()
@@ -49,6 +53,23 @@ def protocol_of(kind: type[AnyProtocol], settings: Mapping[str, Any]) -> AnyProt
         first = error.errors()[0]
         said = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{first['loc'][0]}: {said} (given: {first['input']})") from None
+
+
+def stop_at_s(walltime_minutes: float | None) -> float | None:
+    """Return the time since the epoch, in s, at which a run should stop: the settings' where no length is given.
+
+    Raises
+    ------
+    InputError
+        A length that is not positive.
+    """
+    from lzc_flows.settings import get_settings
+
+    if walltime_minutes is None:
+        return get_settings().stop_at_s
+    if not walltime_minutes > 0:
+        raise InputError(f"--walltime-minutes {walltime_minutes:g}: above 0 is allowed")
+    return time.time() + 60 * walltime_minutes
 
 
 @contextmanager

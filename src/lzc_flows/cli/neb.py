@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, emit_json, every_second, protocol_of, stderr, stdout
+from lzc_flows.cli.common import (
+    JsonFlag,
+    WalltimeOption,
+    emit_json,
+    every_second,
+    protocol_of,
+    stderr,
+    stdout,
+    stop_at_s,
+)
 
 if TYPE_CHECKING:
     from lzc_flows.documents.neb import NebDoc
@@ -32,9 +40,7 @@ def neb(
     fmax_band: Annotated[float, typer.Option(help="Largest nudged force on the other images, in eV/Å.")] = 0.05,
     max_steps: Annotated[int, typer.Option(help="Most steps of the first attempt.")] = 200,
     out: Annotated[Path | None, typer.Option(help="Folder of the run; by default neb-INITIAL-CHECKSUM.")] = None,
-    walltime_minutes: Annotated[
-        float | None, typer.Option(help="Stop in order after this time; by default before the batch job ends.")
-    ] = None,
+    walltime_minutes: WalltimeOption = None,
     json_output: JsonFlag = False,
 ) -> None:
     """Barriers (eV) of the hop from INITIAL to FINAL, by a climbing-image nudged elastic band.
@@ -47,11 +53,8 @@ def neb(
     from lzc_flows.errors import CalculationError, InputError
     from lzc_flows.jobs.neb import find_path, path_folder
     from lzc_flows.recovery.neb import NebSetting
-    from lzc_flows.settings import get_settings
 
-    if walltime_minutes is not None and not walltime_minutes > 0:
-        raise InputError(f"--walltime-minutes {walltime_minutes:g}: above 0 is allowed")
-    stop_at_s = get_settings().stop_at_s if walltime_minutes is None else time.time() + 60 * walltime_minutes
+    ends_s = stop_at_s(walltime_minutes)
     asked = {
         "images": images,
         "fmax_climbing_ev_per_angstrom": fmax,
@@ -63,7 +66,7 @@ def neb(
     try:
         folder = out or Path(f"neb-{initial.stem}-{path_folder(*ends, engine, protocol)}")
         with _progress(folder):
-            document = find_path(*ends, NebSetting(engine, protocol, folder, stop_at_s=stop_at_s))
+            document = find_path(*ends, NebSetting(engine, protocol, folder, stop_at_s=ends_s))
     except InputError as error:
         raise InputError(f"{initial}, {final}: {error}") from None
     except CalculationError as error:
