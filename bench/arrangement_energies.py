@@ -33,7 +33,7 @@ from lzc_flows.crystal.doping import Combination, Substitution
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.ordering import order
 from lzc_flows.documents.protocols import OrderProtocol, RelaxProtocol
-from lzc_flows.engines.mlip import ENGINES
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.engines.relax_worker import Relaxed, RelaxRequest, relax_all
 from lzc_flows.errors import CalculationError
 
@@ -214,7 +214,7 @@ def relaxed_cells(cation: str, size: int) -> list[Cell]:
     entries = shortlist(cation, size)
     return [
         Cell(cation, number, bound, engine, _bare(relaxed.structure), relaxed.energy_ev)
-        for engine in ENGINES
+        for engine in MLIPS
         for number, ((bound, _), relaxed) in enumerate(
             zip(entries, relax(engine, [structure for _, structure in entries]), strict=True)
         )
@@ -365,7 +365,7 @@ def comparisons(data: Data) -> list[Row]:
     """
     pbe = {(e.cation, e.number, e.engine): e.energy_ev for e in data.energies}
     rows: list[Row] = []
-    for cation, engine in product(dict.fromkeys(cell.cation for cell in data.cells), ENGINES):
+    for cation, engine in product(dict.fromkeys(cell.cation for cell in data.cells), MLIPS):
         judged = sorted({number for c, number, _ in pbe if c == cation})
         cells = {c.number: c for c in data.cells if c.cation == cation and c.engine == engine and c.number in judged}
         best = relative({n: min(e for (c, m, _), e in pbe.items() if (c, m) == (cation, n)) for n in judged})

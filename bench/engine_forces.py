@@ -53,7 +53,7 @@ from engine_structures import (
 )
 from lzc_flows.crystal.host import aimd_host
 from lzc_flows.documents.protocols import RelaxProtocol
-from lzc_flows.engines.mlip import ENGINES, engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 
 THREADS = (1, 2)
 TIMED_STEPS = 10
@@ -68,7 +68,7 @@ def force_errors() -> list[Row]:
     rattles = [c.name for c in judged if c.name in RATTLED]
     atoms = [f"{atom}, {crystal}" for crystal in rattles for atom in names[crystal]]
     rows = []
-    for name, engine in ENGINES.items():
+    for name, engine in MLIPS.items():
         calculator = engine.relax_maker(RelaxProtocol()).calculator
         found = {}
         for c in judged:
@@ -104,9 +104,9 @@ def relaxations() -> list[Row]:
     rietveld, aimd = ideal().lattice, aimd_host().structure.lattice
     judged = {c.name: c for c in judges()}
     starts = {"ideal": ideal(), "rattled": rattled(ideal(), SEED)}
-    lowest = min(judged[RELAXED_BY + name].energy_ev for name in ENGINES)
+    lowest = min(judged[RELAXED_BY + name].energy_ev for name in MLIPS)
     rows = []
-    for name in ENGINES:
+    for name in MLIPS:
         for start, relaxed in zip(starts, relax(name, list(starts.values())), strict=True):
             lattice = relaxed.structure.lattice
             row = {"engine": name, "start": start, "a_angstrom": (lattice.a + lattice.b) / 2}
@@ -129,7 +129,7 @@ def speeds() -> list[Row]:
     for threads in THREADS:
         # read when numerical libraries load, so the process must be new
         os.environ["OMP_NUM_THREADS"] = str(threads)
-        for name in ENGINES:
+        for name in MLIPS:
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
                 rows += pool.submit(seconds_per_step, name, threads).result()
     return rows
@@ -141,7 +141,7 @@ def seconds_per_step(name: str, threads: int) -> list[Row]:
 
     torch.set_num_threads(threads)
     with contextlib.redirect_stdout(sys.stderr):
-        calculator = engine_by_name(name).relax_maker(RelaxProtocol()).calculator
+        calculator = MLIPS[name].relax_maker(RelaxProtocol()).calculator
     rows = []
     for repeats in ((1, 1, 1), (2, 2, 1)):
         structure = rattled(ideal() * repeats, SEED)
@@ -187,14 +187,14 @@ def provenance() -> Row:
         "crystals": {
             **RATTLED,
             LARGER: "the first one in a cell of 1.02 times the volume",
-            **{RELAXED_BY + name: engine_stamp(name) for name in ENGINES},
+            **{RELAXED_BY + name: engine_stamp(name) for name in MLIPS},
         },
     }
 
 
 def engine_stamp(name: str) -> str:
     """Return an engine's version as candidates' keys hold it."""
-    return engine_by_name(name).stamp().version
+    return MLIPS[name].stamp().version
 
 
 SECTIONS: dict[str, Callable[[], list[Row]]] = {
@@ -226,7 +226,7 @@ def _shown(value: Any) -> str:
 
 def run_sections(names: Iterable[str]) -> Row:
     """Return the rows of the sections with what they were measured on."""
-    result: Row = {"engines": {name: engine_stamp(name) for name in ENGINES}, "cores": os.cpu_count()}
+    result: Row = {"engines": {name: engine_stamp(name) for name in MLIPS}, "cores": os.cpu_count()}
     with contextlib.redirect_stdout(sys.stderr):  # engines introduce themselves
         for name in names:
             result[name] = SECTIONS[name]()

@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 
 from lzc_flows.crystal.host import WYCKOFF, aimd_host, ideal_host
 from lzc_flows.documents.protocols import RelaxProtocol
-from lzc_flows.engines.mlip import ENGINES
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.engines.relax_worker import Relaxed, RelaxRequest, relax_all
 
 SEED = 20250101
@@ -60,7 +60,7 @@ def larger_host() -> Structure:
 
 def relaxed_structures() -> dict[str, Structure]:
     """Return the ideal host as each engine relaxes it by the campaign's protocol, cell included."""
-    return {RELAXED_BY + name: _bare(relax(name, [ideal()])[0].structure) for name in ENGINES}
+    return {RELAXED_BY + name: _bare(relax(name, [ideal()])[0].structure) for name in MLIPS}
 
 
 def relax(engine: str, structures: list[Structure]) -> list[Relaxed]:

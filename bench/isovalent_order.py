@@ -16,7 +16,7 @@ from lzc_flows.crystal.doping import Combination, Substitution
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.ordering import order
 from lzc_flows.documents.protocols import OrderProtocol, RelaxProtocol
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 
 N_FLUORINE = 3
 SEED = 20261122
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--engine", default="nep", choices=("nep", "chgnet"))
     parser.add_argument("--draws", type=int, default=32)
     given = parser.parse_args()
-    calculator = engine_by_name(given.engine).relax_maker(RelaxProtocol()).calculator
+    calculator = MLIPS[given.engine].relax_maker(RelaxProtocol()).calculator
     rows = [(n, *energies_ev(s, calculator)) for n, s in arrangements(given.cation, given.site, given.draws)]
     near, static, relaxed = np.array(rows).T
     print(f"{given.cation} on {given.site}, {given.engine}, {given.draws} arrangements, seed {SEED}")

@@ -30,7 +30,8 @@ from lzc_flows.dynamics.checkpoint import RunIdentity, write_checkpoint
 from lzc_flows.dynamics.forces import ForceField, Forces, System
 from lzc_flows.dynamics.run import Dynamics
 from lzc_flows.dynamics.state import Crystal, State, starting_state
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.trajectory.model import Frame, Header
 from lzc_flows.trajectory.writer import Writer
 
@@ -96,13 +97,13 @@ def measure(engine: str, name: str, ensemble: Ensemble, folder: Path) -> dict[st
     system = System.of([site.specie.symbol for site in structure])
     crystal = Crystal(system, structure.cart_coords, structure.lattice.matrix)
     protocol = AimdProtocol(segments=(Segment(ensemble=ensemble, temperature=300, ps=1000, time_step_fs=2),))
-    force_field = engine_by_name(engine).force_field(system.species)
+    force_field = MLIPS[engine].force_field(Ions(tuple(system.species)))
     atoms = structure.copy().remove_oxidation_states().to_ase_atoms()
-    atoms.calc = engine_by_name(engine).relax_maker(RelaxProtocol()).calculator
+    atoms.calc = MLIPS[engine].relax_maker(RelaxProtocol()).calculator
 
     timed = Timed(force_field)
     dynamics = Dynamics(starting_state(crystal, protocol, 0), protocol, timed)
-    stamp = engine_by_name(engine).stamp()
+    stamp = MLIPS[engine].stamp()
     identity = RunIdentity.of(crystal, protocol, stamp, 0)
     header = Header(system.species, 2.0, 10, stamp.version, protocol.model_dump_json(), 0, identity.structure)
     writer = Writer.create(folder / f"{engine}-{len(atoms)}-{ensemble}.h5", header)

@@ -45,7 +45,8 @@ from lzc_flows.band.settle import SettleLimits, settle
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.protocols import NebProtocol, RelaxProtocol
 from lzc_flows.dynamics.forces import ForceField
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS
 
 ENGINE = "chgnet"
 IMAGES = 5
@@ -115,9 +116,7 @@ class Nobody:
 
 
 def relaxed_host() -> Structure:
-    maker = engine_by_name(ENGINE).relax_maker(
-        RelaxProtocol(fmax_ev_per_angstrom=0.02, max_steps=500, optimizer="LBFGS")
-    )
+    maker = MLIPS[ENGINE].relax_maker(RelaxProtocol(fmax_ev_per_angstrom=0.02, max_steps=500, optimizer="LBFGS"))
     structure = ideal_host().structure.copy().remove_oxidation_states()
     result = maker.run_ase(structure)
     print(
@@ -145,7 +144,7 @@ def start_of(host: Structure, distance: float) -> Start:
     final = initial.copy()
     final[hops - (vacant < hops)] = target
     species = tuple(site.specie.symbol for number, site in enumerate(crystal) if number != vacant)
-    force_field = engine_by_name(ENGINE).force_field(species)
+    force_field = MLIPS[ENGINE].force_field(Ions(tuple(species)))
     cell = np.array(crystal.lattice.matrix)
     limits = SettleLimits(OWN.fmax_ends_ev_per_angstrom, OWN.max_steps)
     first, last = (settle(each, cell, force_field, limits) for each in (initial, final))
@@ -263,7 +262,7 @@ def main() -> None:
         f"\nRatios: ours at {FMAX:g}/{FMAX:g} eV/Å over the row's. {os.cpu_count()} cores, load {load:.1f} at the end"
     )
     if arguments.json:
-        stamp = engine_by_name(ENGINE).stamp()
+        stamp = MLIPS[ENGINE].stamp()
         content = {
             "rows": [asdict(row) for row in rows],
             "engine": stamp.version,

@@ -21,7 +21,8 @@ from lzc_flows.cli.main import main
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.database.server import ServerInfo, start_server, stop_server
 from lzc_flows.database.stores import Database, connect
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.hopping.ends import Ends, ends
 from lzc_flows.hopping.hops import find_hops
 from lzc_flows.hopping.host_sites import host_sites
@@ -135,7 +136,7 @@ def own_host() -> Callable[[float], dict[str, Any]]:
 def settled_host() -> Structure:
     """The built-in host, 27 atoms with charges and labels, its atoms at rest in NEP89's forces."""
     host = ideal_host().structure
-    force_field = engine_by_name("nep").force_field([site.specie.symbol for site in host])
+    force_field = MLIPS["nep"].force_field(Ions(tuple([site.specie.symbol for site in host])))
     settled = settle(host.cart_coords, host.lattice.matrix, force_field, SettleLimits(1e-3, 200))
     assert settled.converged
     return Structure(

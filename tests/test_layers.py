@@ -27,6 +27,8 @@ ROOMS = [
     ["ranking"],
     ["report"],
     ["engines"],
+    # a stand-in for VASP, whose forces are an engine's
+    ["rehearsal"],
     # recovery wraps the engines' workers in custodian jobs
     ["recovery"],
     ["database"],

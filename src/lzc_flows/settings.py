@@ -51,6 +51,14 @@ class Settings(BaseSettings):
         "before it and go on in the next launch. SLURM's own `SLURM_JOB_END_TIME` is taken where it is not set.",
     )
 
+    dft_frozen_s: float = Field(
+        default=21600.0, gt=0, description="A DFT program that writes nothing for so long is frozen, in s."
+    )
+
+    rehearsal_faults: Path | None = Field(
+        default=None, description="File of the faults that the stand-in of VASP makes; see docs/rehearsal.md."
+    )
+
     @property
     def stop_at_s(self) -> float | None:
         """Time since the epoch, in s, at which a long run should stop; None for no such time."""

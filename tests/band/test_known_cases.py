@@ -18,7 +18,8 @@ from lzc_flows.band.path import linear
 from lzc_flows.band.search import PathSearch, Potential, SearchState, new_leg
 from lzc_flows.band.settle import Settled, SettleLimits, settle
 from lzc_flows.documents.protocols import NebProtocol
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS
 
 MEV = 1e-3
 LIMITS = SettleLimits(0.005, 300)
@@ -122,7 +123,7 @@ def test_a_lithium_vacancy_in_lithium_chloride_against_a_dense_scan(aside: float
     del atoms[lithium[0]]
     hops -= 1
     cell, symbols = atoms.cell.array, atoms.get_chemical_symbols()
-    field = engine_by_name("nep").force_field(symbols)
+    field = MLIPS["nep"].force_field(Ions(tuple(symbols)))
     unrelaxed = atoms.positions.copy()
     unrelaxed[hops] += way
     first, last = (settle(each, cell, field, LIMITS) for each in (atoms.positions, unrelaxed))

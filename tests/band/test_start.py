@@ -12,7 +12,8 @@ from lzc_flows.band.settle import SettleLimits, settle
 from lzc_flows.band.start import MOST_STEPS, bent_start
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.dynamics.forces import Forces
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS
 
 CELL = 12.0 * np.eye(3)
 
@@ -123,7 +124,7 @@ def test_lithium_in_lithium_chloride_goes_by_way_of_the_tetrahedron() -> None:
     del atoms[lithium[0]]
     unrelaxed = atoms.positions.copy()
     unrelaxed[hops - 1] += way
-    potential = Potential(engine_by_name("nep").force_field(atoms.get_chemical_symbols()), atoms.cell.array)
+    potential = Potential(MLIPS["nep"].force_field(Ions(tuple(atoms.get_chemical_symbols()))), atoms.cell.array)
     limits = SettleLimits(0.005, 300)
     first, last = (settle(each, potential.cell, potential.force_field, limits) for each in (atoms.positions, unrelaxed))
     start = bent_start(np.array([first.positions, last.positions]), 5, potential)

@@ -22,7 +22,7 @@ from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.aimd_protocol import load_protocol
 from lzc_flows.dynamics.checkpoint import steps_done
 from lzc_flows.engines.aimd_worker import CHECKPOINT_FILE, TRAJECTORY_FILE
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.recovery import worker as recovery
 from lzc_flows.trajectory.reader import read_trajectory
 
@@ -115,7 +115,7 @@ def test_json_says_all_of_the_run(hot: Run) -> None:
     assert set(document) >= {"diffusion", "no_diffusion_because", "engine", "protocol", "seed", "corrections"}
     assert not {"structure", "final_structure"} & set(document)
     assert (document["finished"], document["seed"], document["corrections"], document["halvings"]) == (True, 1, [], 0)
-    assert document["engine"] == engine_by_name("nep").stamp().model_dump()
+    assert document["engine"] == MLIPS["nep"].stamp().model_dump()
     kinetics = document["kinetics"]
     assert kinetics["ps"] == pytest.approx(3.2, rel=1e-9)
     assert kinetics["frames"] == 321

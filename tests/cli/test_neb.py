@@ -18,7 +18,7 @@ import pytest
 from ase.io import read
 from pymatgen.core import Structure
 
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.engines.neb_tasks import OUTCOME_FILE
 from lzc_flows.engines.neb_worker import PROGRESS_FILE
 from lzc_flows.hopping.ends import Ends
@@ -82,7 +82,7 @@ def test_json_says_all_of_the_path(whole: Run) -> None:
     assert document["barrier_reverse_eV"] == pytest.approx(0.168, abs=0.002)
     assert document["fmax"] <= 0.01
     assert document["charge_e"] is None  # the files name no charges
-    assert document["engine"] == engine_by_name("nep").stamp().model_dump()
+    assert document["engine"] == MLIPS["nep"].stamp().model_dump()
     assert document["folder"].startswith("neb-initial-")
 
 

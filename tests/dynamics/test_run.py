@@ -17,7 +17,8 @@ from lzc_flows.dynamics.forces import ForceField, Forces, System
 from lzc_flows.dynamics.run import Dynamics
 from lzc_flows.dynamics.state import Crystal, State, starting_state, thermal_state
 from lzc_flows.dynamics.watch import ExplosionError
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.trajectory.model import Frame
 
 EVERYTHING = AimdProtocol(
@@ -123,7 +124,7 @@ def test_a_cut_run_of_the_host_is_the_uncut_one(engine: str, parts: int, recorde
         start = host_start(protocol)
 
         def force_field(species: tuple[str, ...] = start.system.species) -> ForceField:
-            return engine_by_name(engine).force_field(species)
+            return MLIPS[engine].force_field(Ions(tuple(species)))
 
         runs.append(interrupted(start, protocol, force_field, at, tmp_path, recorder))
     (whole, frames), (cut, cut_frames) = runs
@@ -231,7 +232,7 @@ def test_the_temperature_of_the_host_follows_the_ramp_of_the_source() -> None:
     """Eight runs of the first two ps with NEP89, from the crystal relaxed with it: each tenth of the ramp."""
     protocol = AimdProtocol(segments=(Segment(ensemble="nvt", temperature=(100, 1100), ps=2, time_step_fs=2),))
     start = host_start(protocol)
-    engine = engine_by_name("nep").force_field(start.system.species)
+    engine = MLIPS["nep"].force_field(Ions(tuple(start.system.species)))
     places, moves = start.positions.copy(), 0.0
     for _ in range(500):
         moves = 0.9 * moves + 0.01 * engine.evaluate(places, start.cell).forces

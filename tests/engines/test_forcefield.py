@@ -10,8 +10,9 @@ from ase import Atoms
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.dynamics.forces import ForceField, Forces
+from lzc_flows.engines.base import Ions
 from lzc_flows.engines.forcefield import ChgnetForceField
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.errors import InputError
 
 ROUNDING = {"nep": 1e-10, "chgnet": 2e-4}
@@ -34,7 +35,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def force_field(engine: str, host: Atoms) -> ForceField:
-    return engine_by_name(engine).force_field(host.get_chemical_symbols())
+    return MLIPS[engine].force_field(Ions(tuple(host.get_chemical_symbols())))
 
 
 def same(one: Forces, other: Forces) -> bool:
@@ -45,7 +46,7 @@ def test_energies_forces_and_virials_are_those_of_the_engines_own_calculator(
     engine: str, host: Atoms, force_field: ForceField
 ) -> None:
     atoms = host.copy()
-    atoms.calc = engine_by_name(engine).relax_maker(RelaxProtocol()).calculator
+    atoms.calc = MLIPS[engine].relax_maker(RelaxProtocol()).calculator
     found = force_field.evaluate_with_virial(atoms.positions, atoms.cell.array)
     assert found.energy_ev == pytest.approx(atoms.get_potential_energy(), abs=10 * ROUNDING[engine])
     np.testing.assert_allclose(found.forces, atoms.get_forces(), atol=ROUNDING[engine])
@@ -67,7 +68,7 @@ def test_forces_depend_on_positions_and_cell_alone_to_the_last_bit(
         force_field.evaluate(positions + generator.normal(scale=scale, size=positions.shape), cell)
     force_field.evaluate_with_virial(positions @ (1.03 * np.eye(3)), 1.03 * cell)
     assert same(force_field.evaluate(positions, cell), first)
-    anew = engine_by_name(engine).force_field(host.get_chemical_symbols())
+    anew = MLIPS[engine].force_field(Ions(tuple(host.get_chemical_symbols())))
     assert same(anew.evaluate(positions, cell), first)
 
 
@@ -122,8 +123,8 @@ def test_a_batch_gives_what_single_evaluations_give(host: Atoms) -> None:
 @pytest.mark.parametrize(
     ("make", "line"),
     [
-        (lambda: engine_by_name("nep").force_field(["Li", "Xx"]), r"^engine 'nep': its model does not know Xx$"),
-        (lambda: engine_by_name("chgnet").force_field(["Li", "Xx"]), r"^engine 'chgnet': .*Xx.*$"),
+        (lambda: MLIPS["nep"].force_field(Ions(("Li", "Xx"))), r"^engine 'nep': its model does not know Xx$"),
+        (lambda: MLIPS["chgnet"].force_field(Ions(("Li", "Xx"))), r"^engine 'chgnet': .*Xx.*$"),
     ],
 )
 def test_an_unknown_element_is_named(make: Callable[[], ForceField], line: str) -> None:

@@ -14,7 +14,7 @@ from ase.units import GPa
 
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.protocols import RelaxProtocol
-from lzc_flows.engines.mlip import ENGINES, engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.engines.models import model
 from lzc_flows.errors import InputError
 
@@ -26,7 +26,7 @@ ENERGY_NOISE_EV = {"nep": 1e-6, "chgnet": 5e-4}
 def system(request: pytest.FixtureRequest) -> Atoms:
     """The ideal host with the calculator that the engine's Maker runs."""
     atoms = ideal_host().structure.copy().remove_oxidation_states().to_ase_atoms()
-    atoms.calc = engine_by_name(request.param).relax_maker(RelaxProtocol()).calculator
+    atoms.calc = MLIPS[request.param].relax_maker(RelaxProtocol()).calculator
     atoms.info["noise_ev"] = ENERGY_NOISE_EV[request.param]
     return atoms
 
@@ -105,7 +105,7 @@ def test_forces_sum_to_zero(atoms: Atoms) -> None:
 
 
 def test_stamps_name_versions_and_the_models_checksum() -> None:
-    nep, chgnet = (engine_by_name(name).stamp() for name in ("nep", "chgnet"))
+    nep, chgnet = (MLIPS[name].stamp() for name in ("nep", "chgnet"))
     assert nep.name == "nep"
     assert nep.version == f"calorine {version('calorine')}, nep89 sha256 {model('nep89').sha256[:12]}"
     assert (chgnet.name, chgnet.version) == ("chgnet", f"chgnet {version('chgnet')}")
@@ -113,16 +113,11 @@ def test_stamps_name_versions_and_the_models_checksum() -> None:
 
 def test_the_protocol_reaches_the_maker() -> None:
     protocol = RelaxProtocol(fmax_ev_per_angstrom=0.037, max_steps=12, optimizer="LBFGS", relax_cell=False)
-    for engine in ENGINES.values():
+    for engine in MLIPS.values():
         maker = engine.relax_maker(protocol)
         assert (maker.steps, maker.relax_cell) == (12, False)
         assert maker.optimizer_kwargs == {"optimizer": "LBFGS"}
         assert maker.relax_kwargs["fmax"] == 0.037
-
-
-def test_an_unknown_engine_names_the_known_ones() -> None:
-    with pytest.raises(InputError, match=r"^engine 'vasp': allowed are chgnet, nep$"):
-        engine_by_name("vasp")
 
 
 @pytest.mark.parametrize("content", [None, b"nep4_zbl 89 H He", b""], ids=["missing", "truncated", "empty"])
@@ -132,7 +127,7 @@ def test_a_model_file_that_is_not_whole_says_how_to_install_it(
     if content is not None:
         (tmp_path / "nep89.txt").write_bytes(content)
     with set_lzc(LZC_MODELS_DIR=str(tmp_path)), pytest.raises(InputError) as error:
-        engine_by_name("nep").stamp()
+        MLIPS["nep"].stamp()
     assert str(error.value).endswith("run `lzc models install nep89`")
     assert "\n" not in str(error.value)
 
@@ -145,8 +140,8 @@ found = metadata.MetadataPathFinder.find_distributions
 metadata.MetadataPathFinder.find_distributions = staticmethod(
     lambda context: () if context.name == sys.argv[1] else found(context)
 )
-from lzc_flows.engines.mlip import engine_by_name
-engine_by_name(sys.argv[2]).stamp()
+from lzc_flows.engines.mlip import MLIPS
+MLIPS[sys.argv[2]].stamp()
 """
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from lzc_flows.documents.base import EngineStamp
 from lzc_flows.documents.protocols import NebProtocol
+from lzc_flows.engines.base import Ions
 from lzc_flows.engines.neb_tasks import (
     OUTCOME_FILE,
     RESULT_FILE,
@@ -32,7 +33,7 @@ CELL = np.array([[9.0, 0.0, 0.0], [-3.0, 8.0, 0.0], [0.5, 1.0, 7.0]])
 ENDS = [
     EndResult(np.arange(9.0).reshape(3, 3) / 7 + shift, energy_ev=-1 / 3 + shift, fmax=0.01 / 3) for shift in (0.0, 0.5)
 ]
-PATH_TASK = path_task(SPECIES, CELL, ENDS)
+PATH_TASK = path_task(Ions(SPECIES), CELL, ENDS)
 
 
 def moved(array: np.ndarray) -> np.ndarray:
@@ -46,7 +47,7 @@ def moved(array: np.ndarray) -> np.ndarray:
     "change",
     [
         {"kind": "end"},
-        {"species": ("Li", "Zr", "Cl")},
+        {"ions": Ions(("Li", "Zr", "Cl"))},
         {"cell": moved(CELL)},
         {"positions": moved(PATH_TASK.positions)},
         {"energies_ev": moved(PATH_TASK.energies_ev)},
@@ -69,11 +70,20 @@ def test_the_engine_and_its_version_count(name: str) -> None:
     assert PATH_TASK.checksum(STAMP.model_copy(update={name: "x"}), PROTOCOL) != PATH_TASK.checksum(STAMP, PROTOCOL)
 
 
+def test_oxidation_states_count_for_engines_with_electrons_only() -> None:
+    charged = replace(PATH_TASK, ions=Ions(SPECIES, (1.0, -1.0, 4.0)))
+    assert charged.checksum(STAMP, PROTOCOL) == PATH_TASK.checksum(STAMP, PROTOCOL)
+    dft = EngineStamp(name="vasp", version="6")
+    assert charged.checksum(dft, PROTOCOL) != PATH_TASK.checksum(dft, PROTOCOL)
+
+
 def test_a_checksum_is_of_the_values_alone() -> None:
-    same = Task("path", SPECIES, np.asfortranarray(CELL), PATH_TASK.positions.copy(), PATH_TASK.energies_ev.copy())
+    same = Task(
+        "path", Ions(SPECIES), np.asfortranarray(CELL), PATH_TASK.positions.copy(), PATH_TASK.energies_ev.copy()
+    )
     assert same.checksum(STAMP, NebProtocol()) == PATH_TASK.checksum(STAMP, PROTOCOL)
     assert len(PATH_TASK.checksum(STAMP, PROTOCOL)) == 10
-    assert end_task(SPECIES, CELL, ENDS[0].positions).positions.shape == (1, 3, 3)
+    assert end_task(Ions(SPECIES), CELL, ENDS[0].positions).positions.shape == (1, 3, 3)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -82,7 +92,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def test_tasks_and_ends_come_back(tmp_path: Path) -> None:
-    for name, task in (("end", end_task(SPECIES, CELL, ENDS[0].positions)), ("path", PATH_TASK)):
+    for name, task in (("end", end_task(Ions(SPECIES), CELL, ENDS[0].positions)), ("path", PATH_TASK)):
         task.write(tmp_path / name)
         found = Task.read(tmp_path / name)
         assert same(task, found)

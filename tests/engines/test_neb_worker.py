@@ -18,10 +18,12 @@ from lzc_flows.band.lbfgs import LONGEST_STEP_ANGSTROM
 from lzc_flows.band.path import images_for, linear
 from lzc_flows.band.search import PathSearch, Potential, SearchState, new_leg
 from lzc_flows.band.stored import read_search, write_search
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.dynamics.forces import ForceField, Forces
 from lzc_flows.engines import neb_worker
-from lzc_flows.engines.mlip import NepEngine, engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS, NepEngine
 from lzc_flows.engines.neb_tasks import (
     OUTCOME_FILE,
     RESULT_FILE,
@@ -44,6 +46,8 @@ from lzc_flows.engines.neb_worker import (
     read_progress,
 )
 from lzc_flows.hopping.ends import Ends
+
+NEP = EngineSpec(name="nep")
 
 PROTOCOL = NebProtocol()
 STEPS = 12
@@ -99,14 +103,14 @@ def case(hop_ends: Ends, tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("uncut")
     cell = hop_ends.initial.lattice.matrix.copy()
     species = tuple(site.specie.symbol for site in hop_ends.initial)
-    ends = tuple(end_task(species, cell, end.cart_coords) for end in (hop_ends.initial, hop_ends.final))
+    ends = tuple(end_task(Ions(species), cell, end.cart_coords) for end in (hop_ends.initial, hop_ends.final))
     for number, task in enumerate(ends):
         task.write(folder / f"end-{number}")
     for names in (("end-0", "end-1"), ("path-0",)):
         if names == ("path-0",):
-            path = path_task(species, cell, [EndResult.read(folder / f"end-{number}") for number in range(2)])
+            path = path_task(Ions(species), cell, [EndResult.read(folder / f"end-{number}") for number in range(2)])
             path.write(folder / "path-0")
-        NebRequest("nep", PROTOCOL, names).write(folder)
+        NebRequest(NEP, PROTOCOL, names).write(folder)
         worker = subprocess_worker(folder)
         assert worker.communicate(timeout=120) == (None, "")
         assert worker.returncode == 0
@@ -117,7 +121,7 @@ def asked(folder: Path, task: Task, protocol: NebProtocol = PROTOCOL, **request:
     """Ask for one task; return its name."""
     name = f"{task.kind}-0"
     task.write(folder / name)
-    NebRequest("nep", protocol, (name,), **request).write(folder)  # type: ignore[arg-type]
+    NebRequest(NEP, protocol, (name,), **request).write(folder)  # type: ignore[arg-type]
     return name
 
 
@@ -151,7 +155,7 @@ def wait(condition: Callable[[], bool]) -> None:
 
 
 def test_ends_are_relaxed(case: Case) -> None:
-    force_field = engine_by_name("nep").force_field(case.path.species)
+    force_field = MLIPS["nep"].force_field(case.path.ions)
     for number, task in enumerate(case.ends):
         folder = case.folder / f"end-{number}"
         end, outcome = EndResult.read(folder), outcome_of(folder)
@@ -164,7 +168,7 @@ def test_ends_are_relaxed(case: Case) -> None:
 
 
 def test_the_path_is_one_over_a_saddle(case: Case) -> None:
-    path, force_field = case.result, engine_by_name("nep").force_field(case.path.species)
+    path, force_field = case.result, MLIPS["nep"].force_field(case.path.ions)
     assert case.outcome.status == "converged"
     np.testing.assert_allclose(path.positions[[0, -1]], case.path.positions, rtol=0, atol=1e-12)
     assert np.array_equal(path.energies_ev[[0, -1]], case.path.energies_ev)
@@ -198,8 +202,8 @@ def test_progress_that_cannot_be_read_is_none(tmp_path: Path, content: str | Non
 
 def test_a_request_comes_back(tmp_path: Path) -> None:
     for request in (
-        NebRequest("nep", PROTOCOL, ("a", "b")),
-        NebRequest("chgnet", NebProtocol(images=7), ("path-1",), {"path-1": 2}, 1 / 3),
+        NebRequest(NEP, PROTOCOL, ("a", "b")),
+        NebRequest(EngineSpec(name="chgnet"), NebProtocol(images=7), ("path-1",), {"path-1": 2}, 1 / 3),
     ):
         request.write(tmp_path)
         assert NebRequest.read(tmp_path) == request
@@ -209,8 +213,8 @@ def test_a_request_comes_back(tmp_path: Path) -> None:
 def test_a_task_is_missing_until_the_attempt_that_is_asked_for_has_ended(tmp_path: Path) -> None:
     for name, attempt in (("b", 0), ("c", 1)):
         Outcome("unconverged", "why", attempt, 1, 0.1).write(tmp_path / name)
-    assert NebRequest("nep", PROTOCOL, ("a", "b", "c")).missing(tmp_path) == ("a",)
-    assert NebRequest("nep", PROTOCOL, ("a", "b", "c"), {"b": 1, "c": 1}).missing(tmp_path) == ("a", "b")
+    assert NebRequest(NEP, PROTOCOL, ("a", "b", "c")).missing(tmp_path) == ("a",)
+    assert NebRequest(NEP, PROTOCOL, ("a", "b", "c"), {"b": 1, "c": 1}).missing(tmp_path) == ("a", "b")
 
 
 def test_tasks_that_are_done_are_left_alone(case: Case, tmp_path: Path, done_by: Callable[[Path], None]) -> None:
@@ -219,7 +223,7 @@ def test_tasks_that_are_done_are_left_alone(case: Case, tmp_path: Path, done_by:
         case.ends[1].write(tmp_path / name)
     kept = Outcome("many minima", "as it is", 0, 7, 0.5)
     kept.write(tmp_path / "end-1")
-    NebRequest("nep", PROTOCOL, ("end-0", "end-1", "end-2")).write(tmp_path)
+    NebRequest(NEP, PROTOCOL, ("end-0", "end-1", "end-2")).write(tmp_path)
     done_by(tmp_path)
     assert Outcome.read(tmp_path / "end-1") == kept
     assert not (tmp_path / "end-1" / RESULT_FILE).exists()
@@ -296,7 +300,7 @@ def test_an_end_stops_between_evaluations(case: Case, tmp_path: Path) -> None:
     asked(tmp_path, case.ends[1])
     recorder = Recorder(tmp_path, NebRequest.read(tmp_path))
     recorder.begin("end-0")
-    heard = HeardForceField(engine_by_name("nep").force_field(case.path.species), recorder.evaluated_or_stop)
+    heard = HeardForceField(MLIPS["nep"].force_field(case.path.ions), recorder.evaluated_or_stop)
     heard.evaluate(case.ends[1].positions[0], case.path.cell)
     recorder.tell_to_stop()
     with pytest.raises(neb_worker.StoppedError):
@@ -310,7 +314,7 @@ def test_a_slow_engine_shows_that_it_is_not_frozen(case: Case, tmp_path: Path, m
     asked(tmp_path, case.path)
     recorder = Recorder(tmp_path, NebRequest.read(tmp_path))
     recorder.begin("path-0")
-    heard = HeardForceField(engine_by_name("nep").force_field(case.path.species), recorder.evaluated)
+    heard = HeardForceField(MLIPS["nep"].force_field(case.path.ions), recorder.evaluated)
     images = case.result.positions[1:-1]
     for call, expected in ((heard.evaluate, 1), (heard.evaluate_with_virial, 2)):
         assert call(images[0], case.path.cell).energy_ev == pytest.approx(case.result.energies_ev[1], abs=1e-9)
@@ -371,7 +375,7 @@ def test_the_second_attempt_goes_on_from_the_last_images(
     for leg in state.legs:
         leg.band.optimiser.longest_step_angstrom = LONGEST_STEP_ANGSTROM / 2
         leg.band.optimiser = leg.band.optimiser.anew()
-    force_field = engine_by_name("nep").force_field(case.path.species)
+    force_field = MLIPS["nep"].force_field(case.path.ions)
     bands = PathSearch(state, Potential(force_field, case.path.cell), protocol).run(
         STEPS * ATTEMPTS[1].patience, Quiet()
     )
@@ -395,7 +399,7 @@ def test_the_third_attempt_begins_anew_from_the_straight_path(
     after, attempt = outcome_of(folder), ATTEMPTS[2]
     assert (after.status, after.attempt, attempt.start) == ("converged", 2, "linear")
     first, last = case.path.positions
-    potential = Potential(engine_by_name("nep").force_field(case.path.species), case.path.cell)
+    potential = Potential(MLIPS["nep"].force_field(case.path.ions), case.path.cell)
     energies = (float(case.path.energies_ev[0]), float(case.path.energies_ev[1]))
     path = linear(first, last, images_for(first, last))
     state = SearchState([new_leg(path, energies, potential, attempt.longest_step_angstrom)])
@@ -431,7 +435,7 @@ def test_an_explosion_is_named(case: Case, tmp_path: Path, done_by: Callable[[Pa
     task = case.ends[0]
     positions = task.positions.copy()
     positions[:, 1] = positions[:, 0]
-    asked(tmp_path, Task("end", task.species, task.cell, positions, task.energies_ev))
+    asked(tmp_path, Task("end", task.ions, task.cell, positions, task.energies_ev))
     done_by(tmp_path)
     outcome = outcome_of(tmp_path / "end-0")
     assert (outcome.status, outcome.evaluations) == ("exploded", 1)
@@ -465,8 +469,8 @@ def failing(case: Case, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     handler = signal.getsignal(signal.SIGTERM)
 
     def put(answer: Callable[[], list[Forces]]) -> Failing:
-        engine = Failing(engine_by_name("nep").force_field(case.path.species), answer)
-        monkeypatch.setattr(NepEngine, "force_field", lambda self, species: engine)
+        engine = Failing(MLIPS["nep"].force_field(case.path.ions), answer)
+        monkeypatch.setattr(NepEngine, "force_field", lambda self, ions: engine)
         return engine
 
     yield put
@@ -507,8 +511,8 @@ def test_images_that_exploded_are_not_gone_on_from(case: Case, tmp_path: Path, f
 def test_what_no_attempt_would_mend_is_refused(case: Case, tmp_path: Path, done_by: Callable[[Path], None]) -> None:
     """An element that the model does not know; a damaged file."""
     task = case.ends[0]
-    species = ("Rn", *task.species[1:])
-    asked(tmp_path, Task("end", species, task.cell, task.positions, task.energies_ev))
+    ions = Ions(("Rn", *task.species[1:]))
+    asked(tmp_path, Task("end", ions, task.cell, task.positions, task.energies_ev))
     done_by(tmp_path)
     assert outcome_of(tmp_path / "end-0") == Outcome("refused", "engine 'nep': its model does not know Rn", 0, 0, 0.0)
     folder = tmp_path / asked(tmp_path, case.path)
@@ -530,7 +534,7 @@ def test_attempts_grow_more_patient_and_softer() -> None:
 
 def test_a_saved_band_is_of_json_and_arrays_alone(case: Case, tmp_path: Path) -> None:
     """No pickles: what is read runs nothing."""
-    potential = Potential(engine_by_name("nep").force_field(case.path.species), case.path.cell)
+    potential = Potential(MLIPS["nep"].force_field(case.path.ions), case.path.cell)
     leg = new_leg(case.result.positions, (0.0, 0.0), potential)
     write_search(tmp_path / SEARCH_FILE, SearchState([leg]))
     with np.load(tmp_path / SEARCH_FILE, allow_pickle=False) as file:

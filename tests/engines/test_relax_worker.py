@@ -13,7 +13,7 @@ from pymatgen.core import Structure
 
 from lzc_flows.crystal.host import WYCKOFF, ideal_host
 from lzc_flows.documents.protocols import RelaxProtocol
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.engines.relax_worker import (
     LOG_FILE,
     REQUEST_FILE,
@@ -34,7 +34,7 @@ def rattled(seed: int) -> Structure:
 
 def energy_and_force(structure: Structure) -> tuple[float, float]:
     atoms = structure.copy().remove_oxidation_states().to_ase_atoms()
-    atoms.calc = engine_by_name("nep").relax_maker(PROTOCOL).calculator
+    atoms.calc = MLIPS["nep"].relax_maker(PROTOCOL).calculator
     return float(atoms.get_potential_energy()), float(np.linalg.norm(atoms.get_forces(), axis=1).max())
 
 

@@ -204,7 +204,7 @@ def test_hops_are_between_the_hosts_sites_or_those_of_the_landscape(content: Con
         mine = campaign(content)
         maker = mine.next_job(mine.candidates[0], "cineb", "0-1-2").maker
         assert (maker.host.name if maker.host else None) == name
-        assert (maker.engine, maker.hops.supercell, maker.protocol.images) == ("chgnet", (1, 1, 2), 5)
+        assert (maker.engine.name, maker.hops.supercell, maker.protocol.images) == ("chgnet", (1, 1, 2), 5)
 
 
 def test_a_stages_key_changes_with_what_its_result_follows_from_only(content: Content) -> None:

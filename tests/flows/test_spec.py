@@ -10,9 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzc_flows.crystal.hostspec import HostSpec
+from lzc_flows.documents.dft import LZC, LZC_AIMD, LZRC
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.errors import InputError
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.flows.spec import STAGES, CampaignSpec, load_campaign, parse_campaign
+
+NEP = EngineSpec(name="nep")
 
 # every key that a campaign file may have, with a value
 WHOLE: dict[str, Any] = CampaignSpec(
@@ -102,8 +106,10 @@ def test_no_key_is_ignored(path: tuple[str, ...], letters: str) -> None:
         (("grid", "cation_sites"), ["9z"], "'9z'"),
         (("grid", "cation_counts"), [-1], "0 and above"),
         (("grid", "undoped"), "perhaps", "'perhaps'"),
-        (("stages", "order", "engine"), "vasp", "'chgnet' or 'nep'"),
-        (("stages", "relax", "engine"), "NEP", "'chgnet' or 'nep'"),
+        (("stages", "order", "engine"), "siesta", "'chgnet', 'nep', 'vasp' or 'cp2k'"),
+        (("stages", "relax", "engine"), "NEP", "'chgnet', 'nep', 'vasp' or 'cp2k'"),
+        (("stages", "relax", "engine"), {"name": "nep", "dft": "lzc"}, "engine 'nep': has no electrons"),
+        (("stages", "relax", "engine"), {"name": "vasp", "dft": "lzz"}, "dft 'lzz': allowed are lzc, lzc-aimd, lzrc"),
         (("stages", "order", "protocol", "shortlist"), 0, "greater than or equal to 1"),
         (("stages", "order", "protocol", "shortlist"), 1.5, "stages.order.protocol.shortlist"),
         (("stages", "relax", "protocol", "fmax_ev_per_angstrom"), 0, "greater than 0"),
@@ -187,11 +193,19 @@ def test_a_hosts_cif_is_looked_up_beside_the_file_and_travels_as_text(
     assert spec.host.cif == cif
 
 
-def test_engines_are_named_once() -> None:
-    spec = parse_campaign(WHOLE, where="c.yaml", folder=Path())
-    assert spec.engines == ("nep", "chgnet")
-    same = changed(("stages", "relax", "engine"), "nep")
-    assert parse_campaign(same, where="c.yaml", folder=Path()).engines == ("nep",)
+def test_an_engine_with_electrons_treats_them_as_its_stage_does() -> None:
+    content = changed(("stages", "relax", "engine"), "vasp")
+    content["stages"]["aimd"]["engine"] = "cp2k"
+    content["stages"]["cineb"] = {"top": 1, "engine": {"name": "vasp", "dft": "lzrc"}}
+    stages = parse_campaign(content, where="c.yaml", folder=Path()).stages
+    assert stages.aimd is not None
+    assert stages.cineb is not None
+    assert [stage.engine.dft for stage in (stages.order, stages.relax, stages.aimd, stages.cineb)] == [
+        None,
+        LZC,
+        LZC_AIMD,
+        LZRC,
+    ]
 
 
 def test_molecular_dynamics_must_end_at_one_temperature() -> None:
@@ -206,7 +220,7 @@ def test_molecular_dynamics_must_end_at_one_temperature() -> None:
         ({"top": 0}, "stages.cineb.top: Input should be greater than or equal to 1"),
         ({}, "stages.cineb.top: Field required"),  # so that nobody runs all hops of a whole grid unawares
         ({"top": 1, "sites": "mine"}, "stages.cineb.sites: Input should be 'host' or 'bvse'"),
-        ({"top": 1, "engine": "vasp"}, "stages.cineb.engine"),
+        ({"top": 1, "engine": "siesta"}, "stages.cineb.engine"),
         ({"top": 1, "protocol": {"images": 4}}, "stages.cineb.protocol.images: an odd number of at least 1 is allowed"),
         ({"top": 1, "protocol": {"images": 0}}, "stages.cineb.protocol.images: an odd number of at least 1 is allowed"),
         ({"top": 1, "protocol": {"split_ev": 0}}, "stages.cineb.protocol.split_ev: Input should be greater than 0"),

@@ -20,15 +20,18 @@ from pymatgen.core import Structure
 from lzc_flows.crystal.host import WYCKOFF, ideal_host
 from lzc_flows.documents.aimd import AimdDoc
 from lzc_flows.documents.aimd_protocol import AimdProtocol, Segment
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.dynamics.checkpoint import steps_done
 from lzc_flows.engines.aimd_worker import CHECKPOINT_FILE, TRAJECTORY_FILE, AimdOutcome, AimdRequest
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.errors import InputError
 from lzc_flows.jobs.aimd import AimdMaker
 from lzc_flows.recovery.aimd import run_dynamics
 from lzc_flows.settings import get_settings
 from lzc_flows.trajectory.model import Trajectory
 from lzc_flows.trajectory.reader import read_trajectory
+
+NEP = EngineSpec(name="nep")
 
 Run = Callable[[Job, Path], AimdDoc]
 
@@ -40,7 +43,7 @@ def protocol(kelvin: float = 900.0, ps: float = 1.0) -> AimdProtocol:
     return AimdProtocol(segments=(ramp, hold), checkpoint_interval_fs=100)
 
 
-REQUEST = AimdRequest(ideal_host().structure, "nep", protocol(), seed=7)
+REQUEST = AimdRequest(ideal_host().structure, NEP, protocol(), seed=7)
 MAKER = AimdMaker(engine="nep", protocol=REQUEST.protocol, seed=REQUEST.seed)
 
 
@@ -95,7 +98,7 @@ def stopped_at(step: int, request: AimdRequest, folder: Path) -> int:
 def test_the_run_is_in_the_document(document: AimdDoc, trajectory: Trajectory) -> None:
     assert (document.seed, document.halvings, document.launches, document.corrections) == (7, 0, 1, [])
     assert document.protocol == REQUEST.protocol
-    assert document.engine == engine_by_name("nep").stamp()
+    assert document.engine == MLIPS["nep"].stamp()
     assert 0 < document.wall_s < 300
     assert trajectory.observables is not None
     kinetics, last = document.kinetics, trajectory.observables.cut(slice(11, None))

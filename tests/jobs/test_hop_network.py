@@ -15,13 +15,16 @@ from pymatgen.core import Structure
 
 from lzc_flows.band.packing import unpack_path
 from lzc_flows.crystal.hostspec import HostSpec
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.neb import HopDoc, HopNetworkDoc
 from lzc_flows.documents.protocols import HopProtocol, NebProtocol
-from lzc_flows.engines.mlip import MLIP_CHARGE_NOTE, engine_by_name
+from lzc_flows.engines.mlip import MLIP_CHARGE_NOTE, MLIPS
 from lzc_flows.errors import InputError
 from lzc_flows.jobs.hop_network import HopCrystal, HopNetworkMaker, hop_network, repeated
 from lzc_flows.recovery import neb as recovery_neb
 from lzc_flows.recovery.neb import NebSetting
+
+NEP = EngineSpec(name="nep")
 
 LZC = HostSpec(name="lzc")
 HOPS = HopProtocol(mechanisms=("vacancy", "frenkel"), temperatures_k=(300.0, 600.0))
@@ -156,7 +159,7 @@ def test_the_document_says_what_was_asked_and_found(document: HopNetworkDoc, cry
     assert document.symmetry == "P-3m1"
     assert document.sites == {"6h": 6, "6g": 6, "1b": 1, "2d'": 2}
     assert (document.hop_protocol, document.protocol) == (HOPS, NebProtocol())
-    assert document.engine == engine_by_name("nep").stamp()
+    assert document.engine == MLIPS["nep"].stamp()
     assert document.charge_note == MLIP_CHARGE_NOTE
     assert document.corrections == []
     assert document.evaluations > sum(hop.evaluations for hop in document.hops) > 0
@@ -223,7 +226,7 @@ def test_what_was_found_is_not_looked_for_again(
     """Fewer hops of the same crystal neither."""
     monkeypatch.setattr(recovery_neb, "run_worker", None)
     (request,) = folder.rglob("neb_request.json")
-    setting = NebSetting("nep", NebProtocol(), tmp_path, (request.parent,))
+    setting = NebSetting(NEP, NebProtocol(), tmp_path, (request.parent,))
     assert hop_network(crystal, setting) == document
     some = HopCrystal(crystal.structure, HOPS.model_copy(update={"mechanisms": ("frenkel",)}), LZC)
     found = hop_network(some, setting)
@@ -233,7 +236,7 @@ def test_what_was_found_is_not_looked_for_again(
 
 
 def test_a_network_whose_time_is_over_is_none(crystal: HopCrystal, tmp_path: Path) -> None:
-    setting = NebSetting("nep", NebProtocol(), tmp_path, stop_at_s=time.time() - 1)
+    setting = NebSetting(NEP, NebProtocol(), tmp_path, stop_at_s=time.time() - 1)
     assert hop_network(crystal, setting) is None
 
 
@@ -244,7 +247,7 @@ def test_a_network_without_a_converged_end_has_no_barrier(crystal: HopCrystal, t
     """Ends that would need more than the few steps of the last attempt."""
     some = HopCrystal(crystal.structure, HOPS.model_copy(update={"mechanisms": ("vacancy",)}), LZC)
     protocol = NebProtocol(fmax_ends_ev_per_angstrom=1e-7, max_steps=2)
-    document = hop_network(some, NebSetting("nep", protocol, tmp_path))
+    document = hop_network(some, NebSetting(NEP, protocol, tmp_path))
     assert document is not None
     require_numbers_or_names(document)
     assert document.statuses == {"end unconverged": 5}
@@ -263,7 +266,7 @@ def test_a_hop_to_a_site_that_holds_no_ion_says_that_its_end_left(
     host = HostSpec(**own_host(0.0), vacant={"12j": above})
     hops = HopProtocol(mechanisms=("frenkel",))
     crystal = HopCrystal(settled_host, hops, host)
-    document = hop_network(crystal, NebSetting("nep", NebProtocol(), tmp_path))
+    document = hop_network(crystal, NebSetting(NEP, NebProtocol(), tmp_path))
     assert document is not None
     require_numbers_or_names(document)
     assert set(document.statuses) == {"end left its site"}
@@ -275,7 +278,7 @@ def test_a_hop_to_a_site_that_holds_no_ion_says_that_its_end_left(
 def test_a_crystal_without_the_ion_is_refused(settled_host: Structure, tmp_path: Path) -> None:
     crystal = HopCrystal(settled_host, HopProtocol(mobile="Na"), LZC)
     with pytest.raises(InputError, match="mobile ion Na: the crystal has none"):
-        hop_network(crystal, NebSetting("nep", NebProtocol(), tmp_path / "new"))
+        hop_network(crystal, NebSetting(NEP, NebProtocol(), tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 
 
@@ -294,7 +297,7 @@ def test_three_layers_with_all_mechanisms(settled_host: Structure, tmp_path: Pat
     """Hops no longer meet their own images along c."""
     hops = HopProtocol(supercell=(1, 1, 3), mechanisms=("vacancy", "interstitial", "interstitialcy", "frenkel"))
     crystal = HopCrystal(repeated(settled_host, hops), hops, LZC)
-    document = hop_network(crystal, NebSetting("nep", NebProtocol(), tmp_path))
+    document = hop_network(crystal, NebSetting(NEP, NebProtocol(), tmp_path))
     assert document is not None
     require_numbers_or_names(document)
     assert document.statuses["converged"] >= len(document.hops) - 2
@@ -307,7 +310,7 @@ def test_three_layers_with_all_mechanisms(settled_host: Structure, tmp_path: Pat
 @pytest.mark.slow
 def test_sites_of_the_landscape_instead_of_the_hosts(settled_host: Structure, tmp_path: Path) -> None:
     crystal = HopCrystal(settled_host, replace_mechanisms("vacancy", "frenkel"))
-    document = hop_network(crystal, NebSetting("nep", NebProtocol(), tmp_path))
+    document = hop_network(crystal, NebSetting(NEP, NebProtocol(), tmp_path))
     assert document is not None
     require_numbers_or_names(document)
     assert document.statuses.get("converged", 0) > 0

@@ -15,9 +15,11 @@ from pymatgen.core import Structure
 
 from lzc_flows.band.packing import unpack_path
 from lzc_flows.crystal.host import WYCKOFF
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.neb import NebDoc
 from lzc_flows.documents.protocols import NebProtocol
-from lzc_flows.engines.mlip import MLIP_CHARGE_NOTE, engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIP_CHARGE_NOTE, MLIPS
 from lzc_flows.engines.neb_tasks import OUTCOME_FILE
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.hopping.ends import Ends
@@ -25,6 +27,8 @@ from lzc_flows.jobs.neb import CINEBMaker, charge_of_cell, find_path, path_folde
 from lzc_flows.recovery import neb as recovery_neb
 from lzc_flows.recovery.neb import NebSetting
 from lzc_flows.settings import get_settings
+
+NEP = EngineSpec(name="nep")
 
 MAKER = CINEBMaker()
 Run = Callable[[Job, Path], NebDoc]
@@ -80,14 +84,14 @@ def test_the_path_is_in_the_document(document: NebDoc, hop_ends: Ends) -> None:
     assert 2 <= document.evaluations_ends < document.evaluations
     assert (document.attempts, document.corrections) == (1, [])
     assert 0 < document.wall_s < 60
-    assert (document.engine, document.protocol) == (engine_by_name("nep").stamp(), NebProtocol())
+    assert (document.engine, document.protocol) == (MLIPS["nep"].stamp(), NebProtocol())
 
 
 def test_the_images_are_those_of_the_energies(document: NebDoc) -> None:
     assert document.path is not None
     images = unpack_path(document.path)
     lattice = document.initial.lattice.matrix
-    force_field = engine_by_name("nep").force_field([site.specie.symbol for site in document.initial])
+    force_field = MLIPS["nep"].force_field(Ions(tuple([site.specie.symbol for site in document.initial])))
     energies = [force_field.evaluate(image, lattice).energy_ev for image in images]
     assert np.array(energies) - document.initial_energy_eV == pytest.approx(np.array(document.energies_eV), abs=2e-5)
     assert images[0] == pytest.approx(document.initial.cart_coords, abs=1e-5)
@@ -179,7 +183,7 @@ def test_ends_that_relax_into_each_other_are_no_hop(hop_ends: Ends, tmp_path: Pa
     """An ion 1 Å off its site goes back to it."""
     final = shifted(hop_ends.initial, hop_ends.moved[0], [0, 0, 1.0])
     with pytest.raises(CalculationError, match=r"^one end relaxed into the other: there is no hop between them$"):
-        find_path(hop_ends.initial, final, NebSetting("nep", NebProtocol(), tmp_path))
+        find_path(hop_ends.initial, final, NebSetting(NEP, NebProtocol(), tmp_path))
 
 
 def test_an_end_that_relaxes_into_another_site_is_named(hop_ends: Ends, tmp_path: Path) -> None:
@@ -193,14 +197,14 @@ def test_an_end_that_relaxes_into_another_site_is_named(hop_ends: Ends, tmp_path
         match=rf"^final end relaxed into another site: Li number {atom + 1} moved \d\.\d\d Å, more than half of the "
         r"hop's \d\.\d\d Å$",
     ):
-        find_path(initial, final, NebSetting("nep", NebProtocol(), tmp_path))
+        find_path(initial, final, NebSetting(NEP, NebProtocol(), tmp_path))
 
 
 @pytest.mark.slow
 def test_a_path_that_does_not_converge_is_a_named_failure(hop_ends: Ends, tmp_path: Path) -> None:
     protocol = NebProtocol(max_steps=2, fmax_ends_ev_per_angstrom=2.0, split_ev=0.5)
     with pytest.raises(CalculationError, match=r"^path unconverged after 3 attempts: not converged after \d+ steps: "):
-        find_path(hop_ends.initial, hop_ends.final, NebSetting("nep", protocol, tmp_path))
+        find_path(hop_ends.initial, hop_ends.final, NebSetting(NEP, protocol, tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -227,11 +231,11 @@ def test_bad_input_is_refused_before_anything_runs(hop_ends: Ends, tmp_path: Pat
 def test_a_folders_name_follows_from_all_that_the_path_does(hop_ends: Ends) -> None:
     ends, protocol = (hop_ends.initial, hop_ends.final), NebProtocol()
     names = {
-        path_folder(*ends, "nep", protocol),
+        path_folder(*ends, NEP, protocol),
         path_folder(*reversed(ends), "nep", protocol),
-        path_folder(*ends, "chgnet", protocol),
-        path_folder(*ends, "nep", NebProtocol(images=7)),
-        path_folder(hop_ends.initial, shifted(hop_ends.final, hop_ends.moved[0], [0, 0, 0.01]), "nep", protocol),
+        path_folder(*ends, EngineSpec(name="chgnet"), protocol),
+        path_folder(*ends, NEP, NebProtocol(images=7)),
+        path_folder(hop_ends.initial, shifted(hop_ends.final, hop_ends.moved[0], [0, 0, 0.01]), NEP, protocol),
     }
     assert len(names) == 5
-    assert path_folder(*ends, "nep", NebProtocol()) in names
+    assert path_folder(*ends, NEP, NebProtocol()) in names

@@ -19,11 +19,14 @@ from lzc_flows.crystal.host import WYCKOFF, ideal_host
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.crystal.ordering import Arrangement, order
 from lzc_flows.crystal.sitelattice import SiteLattice
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.order import OrderDoc
 from lzc_flows.documents.protocols import OrderProtocol
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.jobs.order import SAME_ENERGY_EV, OrderMaker, by_preference
+
+NEP = EngineSpec(name="nep")
 
 LZC = HostSpec(name="lzc")
 TI = Substitution(ion="Ti3+", labels=("2d",), count=1)
@@ -67,7 +70,7 @@ def test_the_shortlist_is_sorted_by_relaxed_energy(ordered: OrderDoc) -> None:
     assert electrostatics.tied == bond_valence.compared
     assert (engine.compared, engine.tied, symmetry.compared) == ("3", "1", "1")
     assert engine.margin == pytest.approx(ordered.margin_ev, rel=1e-9)
-    assert ordered.engine == engine_by_name("nep").stamp()
+    assert ordered.engine == MLIPS["nep"].stamp()
     assert ordered.protocol == SHORT
     assert ordered.corrections == []
 
@@ -125,7 +128,7 @@ def test_static_energies_decide_where_they_are_asked(run: Run, tmp_path: Path) -
     energies = [entry.engine_energy_ev for entry in document.shortlist]
     assert energies == sorted(energies)
     atoms = document.structure.copy().remove_oxidation_states().to_ase_atoms()
-    atoms.calc = engine_by_name("nep").static_maker().calculator
+    atoms.calc = MLIPS["nep"].static_maker().calculator
     assert energies[0] == pytest.approx(atoms.get_potential_energy(), rel=0, abs=1e-6)
 
 

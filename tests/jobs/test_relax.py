@@ -15,7 +15,7 @@ from lzc_flows.crystal.host import WYCKOFF, ideal_host
 from lzc_flows.crystal.ordering import order
 from lzc_flows.documents.protocols import OrderProtocol, RelaxProtocol
 from lzc_flows.documents.relax import RelaxDoc
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.engines.relax_worker import RESULT_FILE, RelaxResult
 from lzc_flows.errors import InputError
 from lzc_flows.jobs.relax import RelaxMaker, framework_displacement_angstrom, with_sites_of
@@ -60,7 +60,7 @@ def test_ions_labels_and_their_order_are_kept(document: RelaxDoc, start: Structu
 
 def test_energy_and_force_are_those_of_the_structure(document: RelaxDoc) -> None:
     atoms = document.structure.copy().remove_oxidation_states().to_ase_atoms()
-    atoms.calc = engine_by_name("nep").relax_maker(PROTOCOL).calculator
+    atoms.calc = MLIPS["nep"].relax_maker(PROTOCOL).calculator
     force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
     assert document.energy_ev == pytest.approx(atoms.get_potential_energy(), rel=1e-9)
     assert document.energy_per_atom_ev == pytest.approx(document.energy_ev / 28, rel=1e-12)
@@ -92,7 +92,7 @@ def test_what_it_took_is_written_down(document: RelaxDoc, folder: Path) -> None:
     assert document.steps == sum(attempt.steps for attempt in attempts) > 5
     assert document.wall_s == pytest.approx(sum(attempt.wall_s for attempt in attempts))
     assert len(document.corrections) == len(attempts) - 1
-    assert document.engine == engine_by_name("nep").stamp()
+    assert document.engine == MLIPS["nep"].stamp()
     assert document.protocol == PROTOCOL
 
 

@@ -18,9 +18,10 @@ import pytest
 
 from lzc_flows.crystal.host import ideal_host
 from lzc_flows.documents.aimd_protocol import AimdProtocol, Segment
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.engines import aimd_worker
 from lzc_flows.engines.aimd_worker import CHECKPOINT_FILE, TRAJECTORY_FILE, AimdRequest, Recorder, header_of
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.errors import CalculationError, InputError, InputWarning
 from lzc_flows.recovery import worker as recovery
 from lzc_flows.recovery.aimd import AimdRun, done_ps, run_dynamics, take_over
@@ -28,6 +29,8 @@ from lzc_flows.trajectory.model import Frame, Trajectory
 from lzc_flows.trajectory.reader import read_trajectory
 from lzc_flows.trajectory.stored import load_stored
 from lzc_flows.trajectory.writer import Writer
+
+NEP = EngineSpec(name="nep")
 
 
 def protocol(time_step_fs: float = 2.0, ps: float = 0.4) -> AimdProtocol:
@@ -37,7 +40,7 @@ def protocol(time_step_fs: float = 2.0, ps: float = 0.4) -> AimdProtocol:
     return AimdProtocol(segments=(ramp, hold), frame_interval_fs=20, checkpoint_interval_fs=40)
 
 
-REQUEST = AimdRequest(ideal_host().structure, "nep", protocol(), seed=7)
+REQUEST = AimdRequest(ideal_host().structure, NEP, protocol(), seed=7)
 
 
 @pytest.fixture(autouse=True)
@@ -197,7 +200,7 @@ def test_folders_that_cannot_be_read_are_passed_over(uncut: AimdRun, tmp_path: P
 
 def test_frames_show_between_checkpoints_that_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint of a slow engine may be later than what is taken for frozen."""
-    identity = REQUEST.identity(engine_by_name("nep").stamp())
+    identity = REQUEST.identity(MLIPS["nep"].stamp())
     frames = [
         Frame(step, step * 2e-3, REQUEST.crystal.positions, REQUEST.crystal.cell, 300.0, 0.0, 0.0, 0.0)
         for step in (0, 10, 20)

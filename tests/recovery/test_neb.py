@@ -12,8 +12,10 @@ import numpy as np
 import psutil
 import pytest
 
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.protocols import NebProtocol
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.engines.neb_tasks import (
     OUTCOME_FILE,
     RESULT_FILE,
@@ -33,6 +35,8 @@ from lzc_flows.recovery import worker as recovery
 from lzc_flows.recovery.folder import alone_in
 from lzc_flows.recovery.neb import LOCK_FILE, NEB, FailedHandler, NebRun, NebSetting, run_tasks
 from lzc_flows.recovery.worker import CrashedHandler, FrozenHandler, WorkerHandler, WorkerJob
+
+NEP = EngineSpec(name="nep")
 
 PROTOCOL = NebProtocol()
 PATIENCE = [attempt.patience for attempt in ATTEMPTS]
@@ -64,10 +68,10 @@ def done(hop_ends: Ends, tmp_path_factory: pytest.TempPathFactory) -> Done:
     folder = tmp_path_factory.mktemp("done")
     species = tuple(site.specie.symbol for site in hop_ends.initial)
     cell = hop_ends.initial.lattice.matrix.copy()
-    ends = [end_task(species, cell, end.cart_coords) for end in (hop_ends.initial, hop_ends.final)]
-    setting = NebSetting("nep", PROTOCOL, folder)
+    ends = [end_task(Ions(species), cell, end.cart_coords) for end in (hop_ends.initial, hop_ends.final)]
+    setting = NebSetting(NEP, PROTOCOL, folder)
     relaxation = run_tasks([("end", task) for task in ends], setting)
-    path = path_task(species, cell, [EndResult.read(folder / name) for name in relaxation.names])
+    path = path_task(Ions(species), cell, [EndResult.read(folder / name) for name in relaxation.names])
     return Done(folder, ends, path, relaxation, run_tasks([("path", path)], setting))
 
 
@@ -101,7 +105,7 @@ def assert_same(one: PathResult, other: PathResult) -> None:
 
 
 def test_tasks_are_done_in_folders_named_by_their_checksums(done: Done) -> None:
-    stamp = engine_by_name("nep").stamp()
+    stamp = MLIPS["nep"].stamp()
     assert done.relaxation.names == [f"end-{task.checksum(stamp, PROTOCOL)}" for task in done.ends]
     assert done.search.names == [f"path-{done.path.checksum(stamp, PROTOCOL)}"]
     for run in (done.relaxation, done.search):
@@ -115,7 +119,7 @@ def test_tasks_are_done_in_folders_named_by_their_checksums(done: Done) -> None:
 def test_what_was_done_is_not_done_again(done: Done) -> None:
     """In the same folder, and from an earlier one; also with time that is over."""
     before = contents(done.folder)
-    over = NebSetting("nep", PROTOCOL, done.folder, stop_at_s=time.time() - 1)
+    over = NebSetting(NEP, PROTOCOL, done.folder, stop_at_s=time.time() - 1)
     assert run_tasks([("path", done.path)], over) == done.search
     assert run_tasks([("end", task) for task in done.ends], over) == done.relaxation
     # one task twice, as two hops may share an end
@@ -128,7 +132,7 @@ def test_what_was_done_is_not_done_again(done: Done) -> None:
 
 @pytest.mark.usefixtures("no_worker")
 def test_nothing_to_do_is_done(tmp_path: Path) -> None:
-    run = run_tasks([], NebSetting("nep", PROTOCOL, tmp_path / "new"))
+    run = run_tasks([], NebSetting(NEP, PROTOCOL, tmp_path / "new"))
     assert (run.names, run.outcomes, run.corrections, run.finished) == ([], {}, [], True)
 
 
@@ -143,7 +147,7 @@ def test_earlier_folders_are_taken_over_from_the_one_that_got_farthest(done: Don
     (partial / name / ".task.npz.abc").mkdir(parents=True)
     before = contents(done.folder)
     earlier = (tmp_path / "absent", partial, bare, begun, done.folder)
-    run = run_tasks([("path", done.path)], NebSetting("nep", PROTOCOL, here, earlier))
+    run = run_tasks([("path", done.path)], NebSetting(NEP, PROTOCOL, here, earlier))
     assert run.outcomes == done.search.outcomes
     assert_same(PathResult.read(here / name), PathResult.read(done.path_folder))
     assert contents(done.folder) == before
@@ -156,7 +160,7 @@ def test_earlier_folders_are_taken_over_from_the_one_that_got_farthest(done: Don
 def test_too_few_steps_are_mended_by_the_next_attempts(done: Done, tmp_path: Path) -> None:
     """Both tasks run out of 12 steps; one of them is done before the other."""
     protocol = PROTOCOL.model_copy(update={"max_steps": 12})
-    run = run_tasks([("path", done.path), ("end", done.ends[1])], NebSetting("nep", protocol, tmp_path))
+    run = run_tasks([("path", done.path), ("end", done.ends[1])], NebSetting(NEP, protocol, tmp_path))
     path, end = (run.outcomes[name] for name in run.names)
     assert (path.status, path.attempt, end.status) == ("converged", 1, "converged")
     correction = run.corrections[0]
@@ -170,7 +174,7 @@ def test_too_few_steps_are_mended_by_the_next_attempts(done: Done, tmp_path: Pat
 
 def test_what_never_converges_is_a_named_failure_without_a_number(done: Done, tmp_path: Path) -> None:
     protocol = PROTOCOL.model_copy(update={"max_steps": 2, "fmax_ends_ev_per_angstrom": 1e-6})
-    setting = NebSetting("nep", protocol, tmp_path)
+    setting = NebSetting(NEP, protocol, tmp_path)
     run = run_tasks([("path", done.path), ("end", done.ends[1])], setting)
     assert run.finished
     for name, words in zip(
@@ -196,8 +200,8 @@ def test_what_never_converges_is_a_named_failure_without_a_number(done: Done, tm
 
 
 def test_a_run_that_was_killed_between_attempts_goes_on_with_the_next(done: Done, tmp_path: Path) -> None:
-    setting = NebSetting("nep", PROTOCOL, tmp_path)
-    stamp = engine_by_name("nep").stamp()
+    setting = NebSetting(NEP, PROTOCOL, tmp_path)
+    stamp = MLIPS["nep"].stamp()
     name = f"end-{done.ends[1].checksum(stamp, PROTOCOL)}"
     done.ends[1].write(tmp_path / name)
     Outcome("unconverged", "why", 1, 100, 5.0).write(tmp_path / name)
@@ -224,7 +228,7 @@ def test_a_run_that_was_killed_between_attempts_goes_on_with_the_next(done: Done
 def test_one_handler_a_case(done: Done, tmp_path: Path, outcome: Outcome | None, again: bool) -> None:
     """None where the run was stopped: then nothing more begins."""
     done.path.write(tmp_path / "path-0")
-    NebRequest("nep", PROTOCOL, ("path-0",)).write(tmp_path)
+    NebRequest(NEP, PROTOCOL, ("path-0",)).write(tmp_path)
     if outcome is not None:
         outcome.write(tmp_path / "path-0")
     job = WorkerJob(NEB)
@@ -242,7 +246,7 @@ def test_a_task_that_crashes_its_worker_is_one_and_the_rest_goes_on(
     done: Done, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WorkerHandler, "max_num_corrections", 1)  # not run three times
-    setting = NebSetting("nep", PROTOCOL, tmp_path)
+    setting = NebSetting(NEP, PROTOCOL, tmp_path)
     run = run_tasks([("path", malformed(done.path)), ("end", done.ends[1])], setting)
     crashed, other = (run.outcomes[name] for name in run.names)
     assert crashed.status == "crashed"
@@ -260,9 +264,9 @@ def test_what_crashed_before_is_tried_again_and_what_was_never_whole_is_done(don
         task.write(place / name)
         Outcome("crashed", "no memory", 0, 0, 0.0).write(place / name)
     other = replace(done.ends[0], positions=done.ends[0].positions + 0.1)
-    (here / f"end-{other.checksum(engine_by_name('nep').stamp(), PROTOCOL)}").mkdir()
+    (here / f"end-{other.checksum(MLIPS['nep'].stamp(), PROTOCOL)}").mkdir()
     tasks = [("end", task) for task in (*done.ends, other)]
-    run = run_tasks(tasks, NebSetting("nep", PROTOCOL, here, (earlier,)))
+    run = run_tasks(tasks, NebSetting(NEP, PROTOCOL, here, (earlier,)))
     assert [outcome.status for outcome in run.outcomes.values()] == ["converged"] * 3
 
 
@@ -272,7 +276,7 @@ def test_workers_that_crash_whatever_the_task_are_an_error(
     monkeypatch.setattr(WorkerHandler, "max_num_corrections", 0)
     tasks = [("path", malformed(done.path, shift)) for shift in (0.0, 0.1, 0.2, 0.3)]
     with pytest.raises(CalculationError, match=r"^elastic band failed after 0 corrections: worker crashed with exit "):
-        run_tasks(tasks, NebSetting("nep", PROTOCOL, tmp_path))
+        run_tasks(tasks, NebSetting(NEP, PROTOCOL, tmp_path))
     ended = sorted(path.parent.name for path in tmp_path.rglob(OUTCOME_FILE))
     assert len(ended) == recovery_neb.MOST_CRASHES - 1
 
@@ -304,7 +308,7 @@ def when_it_works(folder: Path, act: Callable[[psutil.Process], None]) -> thread
 
 def test_a_killed_worker_is_run_again_and_the_path_is_the_same(done: Done, tmp_path: Path) -> None:
     thread = when_it_works(tmp_path, lambda worker: os.kill(worker.pid, signal.SIGKILL))
-    run = run_tasks([("path", done.path)], NebSetting("nep", PROTOCOL, tmp_path))
+    run = run_tasks([("path", done.path)], NebSetting(NEP, PROTOCOL, tmp_path))
     thread.join()
     (correction,) = run.corrections
     assert (correction.handler, correction.actions) == ("CrashedHandler", ["rerun"])
@@ -313,7 +317,7 @@ def test_a_killed_worker_is_run_again_and_the_path_is_the_same(done: Done, tmp_p
 
 
 def test_a_run_that_is_told_to_stop_goes_on_in_the_next_launch(done: Done, tmp_path: Path) -> None:
-    setting = NebSetting("nep", PROTOCOL, tmp_path)
+    setting = NebSetting(NEP, PROTOCOL, tmp_path)
     thread = when_it_works(tmp_path, lambda worker: worker.terminate())
     first = run_tasks([("path", done.path)], setting)
     thread.join()
@@ -325,7 +329,7 @@ def test_a_run_that_is_told_to_stop_goes_on_in_the_next_launch(done: Done, tmp_p
 
 
 def test_after_its_time_nothing_begins(done: Done, tmp_path: Path) -> None:
-    run = run_tasks([("path", done.path)], NebSetting("nep", PROTOCOL, tmp_path, stop_at_s=time.time() - 1))
+    run = run_tasks([("path", done.path)], NebSetting(NEP, PROTOCOL, tmp_path, stop_at_s=time.time() - 1))
     assert (run.finished, run.outcomes, run.corrections) == (False, {}, [])
     assert [path.name for path in (tmp_path / run.names[0]).iterdir()] == [TASK_FILE]
 
@@ -334,7 +338,7 @@ def test_after_its_time_nothing_begins(done: Done, tmp_path: Path) -> None:
 def test_two_processes_in_one_folder_are_refused(done: Done, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with alone_in(folder, LOCK_FILE), pytest.raises(InputError, match="another process runs there now"):
-        run_tasks([("path", done.path)], NebSetting("nep", PROTOCOL, folder))
+        run_tasks([("path", done.path)], NebSetting(NEP, PROTOCOL, folder))
     assert [path.name for path in folder.iterdir()] == [LOCK_FILE]
 
 
@@ -342,9 +346,9 @@ def test_an_element_that_the_model_does_not_know_is_refused(done: Done, tmp_path
     """What else is in the folder stays; nothing is left that a better model would take for an answer."""
     end = done.ends[0]
     done.ends[1].write(tmp_path / "end-0")
-    radon = replace(end, species=("Rn", *end.species[1:]))
+    radon = replace(end, ions=Ions(("Rn", *end.species[1:])))
     with pytest.raises(InputError, match=r"^engine 'nep': its model does not know Rn$"):
-        run_tasks([("end", radon)], NebSetting("nep", PROTOCOL, tmp_path))
+        run_tasks([("end", radon)], NebSetting(NEP, PROTOCOL, tmp_path))
     assert (tmp_path / "end-0" / TASK_FILE).is_file()
     assert not list(tmp_path.rglob(OUTCOME_FILE))
 

@@ -11,7 +11,8 @@ from lzc_flows.documents.aimd_protocol import AimdProtocol, Segment
 from lzc_flows.dynamics.forces import System
 from lzc_flows.dynamics.run import Dynamics
 from lzc_flows.dynamics.state import Crystal, State, starting_state
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.errors import InputError
 from lzc_flows.trajectory.model import Frame
 from lzc_flows.transport import frames as frames_module
@@ -225,7 +226,7 @@ def test_the_host_keeps_its_framework_at_the_temperatures_of_the_source_and_melt
     )
     crystal = Crystal(System.of(SPECIES.tolist()), HOST.cart_coords.copy(), CELL.copy())
     recorder = Recorder()
-    force_field = engine_by_name("nep").force_field(SPECIES.tolist())
+    force_field = MLIPS["nep"].force_field(Ions(tuple(SPECIES.tolist())))
     Dynamics(starting_state(crystal, protocol, 1), protocol, force_field).run(recorder)
     found = result(np.array(recorder.positions))
     assert found.intact == intact

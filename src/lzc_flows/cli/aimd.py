@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 def aimd(
     file: Annotated[Path, typer.Argument(help="Crystal (CIF, POSCAR, ...), every site occupied by one element.")],
-    engine: Annotated[str, typer.Option(help="nep or chgnet.")] = "nep",
+    engine: Annotated[str, typer.Option(help="nep, chgnet, cp2k or vasp.")] = "nep",
     protocol: Annotated[str, typer.Option(help="lzc-short, lzc-long, lzrc-npt, or a YAML file.")] = "lzc-short",
     temperature: Annotated[float | None, typer.Option(help="In K, of a named protocol that has several.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the starting velocities.")] = 1,
@@ -41,15 +41,18 @@ def aimd(
     what the uninterrupted run would have given.
     """
     from lzc_flows.documents.aimd_protocol import load_protocol
+    from lzc_flows.documents.dft import LZC_AIMD
+    from lzc_flows.documents.engine import engine_spec
     from lzc_flows.engines.aimd_worker import AimdRequest
-    from lzc_flows.engines.mlip import engine_by_name
+    from lzc_flows.engines.registry import engine_of
     from lzc_flows.jobs.aimd import aimd_document
-    from lzc_flows.recovery.aimd import run_dynamics
+    from lzc_flows.recovery.dynamics import run_dynamics
 
     ends_s = stop_at_s(walltime_minutes)
     structure = _ordered(file, supercell, mobile)
-    request = AimdRequest(structure, engine, load_protocol(protocol, temperature), seed, stop_at_s=ends_s)
-    identity = request.identity(engine_by_name(engine).stamp())
+    forces = engine_spec(engine, LZC_AIMD)
+    request = AimdRequest(structure, forces, load_protocol(protocol, temperature), seed, stop_at_s=ends_s)
+    identity = request.identity(engine_of(forces).stamp())
     folder = out or Path(f"aimd-{file.stem}-{identity.checksum}")
     with _progress(request, folder):
         run = run_dynamics(request, folder)

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def barriers(
     file: Annotated[Path, typer.Argument(help="Relaxed ordered crystal (CIF, POSCAR, ...).")],
-    engine: Annotated[str, typer.Option(help="nep or chgnet.")] = "nep",
+    engine: Annotated[str, typer.Option(help="nep, chgnet, cp2k or vasp.")] = "nep",
     host: Annotated[
         str | None, typer.Option(help="Host whose sites the ions take, such as lzc; by default BVSE minima.")
     ] = None,
@@ -56,6 +56,8 @@ def barriers(
     """
     from lzc_flows.crystal.charges import with_charges
     from lzc_flows.crystal.host import read_structure
+    from lzc_flows.documents.dft import LZC
+    from lzc_flows.documents.engine import engine_spec
     from lzc_flows.documents.protocols import MECHANISMS, HopProtocol, NebProtocol
     from lzc_flows.errors import CalculationError, InputError
     from lzc_flows.jobs.hop_network import HopCrystal, hop_network, repeated
@@ -72,12 +74,13 @@ def barriers(
             "temperatures_k": tuple(temperature or [300.0]),
         },
     )
+    forces = engine_spec(engine, LZC)
     structure = with_charges(read_structure(file), charge or [], str(file))
     folder = out or Path(f"barriers-{file.stem}")
     try:
         crystal = HopCrystal(repeated(structure, hops), hops, _host(host))
         with _progress(folder):
-            document = hop_network(crystal, NebSetting(engine, NebProtocol(), folder, stop_at_s=ends_s))
+            document = hop_network(crystal, NebSetting(forces, NebProtocol(), folder, stop_at_s=ends_s))
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     except CalculationError as error:

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def neb(
     initial: Annotated[Path, typer.Argument(help="One end of the hop (CIF, POSCAR, ...).")],
     final: Annotated[Path, typer.Argument(help="The other end: the same atoms, in any order, in the same cell.")],
-    engine: Annotated[str, typer.Option(help="nep or chgnet.")] = "nep",
+    engine: Annotated[str, typer.Option(help="nep, chgnet, cp2k or vasp.")] = "nep",
     images: Annotated[
         int | None, typer.Option(help="Images between the ends, odd; by default by their distance.")
     ] = None,
@@ -49,6 +49,8 @@ def neb(
     converge fails: no number is given. The run can be killed at any moment, the same command goes on.
     """
     from lzc_flows.crystal.host import read_structure
+    from lzc_flows.documents.dft import LZC
+    from lzc_flows.documents.engine import engine_spec
     from lzc_flows.documents.protocols import NebProtocol
     from lzc_flows.errors import CalculationError, InputError
     from lzc_flows.jobs.neb import find_path, path_folder
@@ -61,12 +63,12 @@ def neb(
         "fmax_band_ev_per_angstrom": fmax_band,
         "max_steps": max_steps,
     }
-    protocol = protocol_of(NebProtocol, asked)
+    forces, protocol = engine_spec(engine, LZC), protocol_of(NebProtocol, asked)
     ends = read_structure(initial), read_structure(final)
     try:
-        folder = out or Path(f"neb-{initial.stem}-{path_folder(*ends, engine, protocol)}")
+        folder = out or Path(f"neb-{initial.stem}-{path_folder(*ends, forces, protocol)}")
         with _progress(folder):
-            document = find_path(*ends, NebSetting(engine, protocol, folder, stop_at_s=ends_s))
+            document = find_path(*ends, NebSetting(forces, protocol, folder, stop_at_s=ends_s))
     except InputError as error:
         raise InputError(f"{initial}, {final}: {error}") from None
     except CalculationError as error:

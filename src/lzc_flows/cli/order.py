@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lzc_flows.crystal.doping import Combination, Substitution
     from lzc_flows.crystal.host import Host
     from lzc_flows.crystal.ordering import Arrangement, Ordering
+    from lzc_flows.documents.engine import EngineSpec
     from lzc_flows.documents.order import OrderDoc
     from lzc_flows.documents.protocols import OrderProtocol
 
@@ -63,6 +64,8 @@ def order(
     """
     from lzc_flows.crystal.doping import Combination
     from lzc_flows.crystal.ordering import enumeration
+    from lzc_flows.documents.dft import LZC
+    from lzc_flows.documents.engine import engine_spec
     from lzc_flows.errors import InputError
 
     if count and (figure is not None or out is not None):
@@ -70,6 +73,7 @@ def order(
     if min(supercell) < 1:
         raise InputError(f"supercell {' '.join(map(str, supercell))}: three positive integers are allowed")
     protocol = _protocol({"tiers": tiers.split(","), "shortlist": top, "seed": seed, "symprec_angstrom": symprec})
+    judge = engine_spec(engine, LZC)
     crystal = _host(host, {"mobile": mobile, "charges": charge or [], "vacant": vacant or []})
     combination = Combination(
         supercell=supercell,
@@ -81,7 +85,7 @@ def order(
     content: dict[str, Any] = {"arrangements": arrangements.arrangements, "orbits": arrangements.orbits}
     if not count:
         with stderr.status(f"{arrangements.orbits:,} orbits of {combination.slug} ..."):
-            content |= _ranked(crystal, combination, (protocol, engine), figure, out)
+            content |= _ranked(crystal, combination, (protocol, judge), figure, out)
     if json_output:
         emit_json(content)
     else:
@@ -141,18 +145,21 @@ def _substitution(kind: str, ion: str | None, sites: str, count: int) -> Substit
 
 
 def _ranked(
-    host: Host, combination: Combination, how: tuple[OrderProtocol, str], figure: Path | None, out: Path | None
+    host: Host, combination: Combination, how: tuple[OrderProtocol, EngineSpec], figure: Path | None, out: Path | None
 ) -> dict[str, Any]:
     """Return what is printed of the best arrangements, figure and structures written."""
     from lzc_flows.crystal.ordering import order as order_by_tiers
-    from lzc_flows.jobs.order import compare, order_document
+    from lzc_flows.errors import CalculationError
+    from lzc_flows.jobs.order import Comparing, compare, order_document
 
     protocol, engine = how
     ordering = order_by_tiers(host, combination, protocol)
     if figure is not None:
         _draw(ordering, figure)
     with tempfile.TemporaryDirectory(prefix="lzc-order-") as folder:
-        comparison = compare(ordering, engine, protocol, Path(folder))
+        comparison = compare(ordering, Comparing(engine, protocol, Path(folder)))
+    if comparison is None:
+        raise CalculationError("the time was over before the engine had compared the arrangements")
     document = order_document(host, ordering, comparison)
     if out is not None:
         _write(comparison.arrangements, out)

@@ -22,13 +22,15 @@ from pymatgen.core import Structure
 
 from lzc_flows.documents.aimd_protocol import AimdProtocol
 from lzc_flows.documents.base import EngineStamp
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.dynamics.checkpoint import RunIdentity, read_checkpoint, write_checkpoint
 from lzc_flows.dynamics.forces import System
 from lzc_flows.dynamics.run import Dynamics
 from lzc_flows.dynamics.schedule import Schedule
 from lzc_flows.dynamics.state import Crystal, State, starting_state
 from lzc_flows.dynamics.watch import ExplosionError
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import ions_of
+from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.processes import end_with_parent
@@ -54,7 +56,7 @@ class AimdRequest:
     structure
         Where to start.
     engine
-        Name of the engine.
+        What computes the forces.
     protocol
         What to do.
     seed
@@ -66,7 +68,7 @@ class AimdRequest:
     """
 
     structure: Structure
-    engine: str
+    engine: EngineSpec
     protocol: AimdProtocol
     seed: int
     halvings: int = 0
@@ -77,6 +79,7 @@ class AimdRequest:
         content = {
             **vars(self),
             "structure": self.structure.as_dict(),
+            "engine": self.engine.model_dump(mode="json"),
             "protocol": self.protocol.model_dump(mode="json"),
         }
         write_atomically(folder / REQUEST_FILE, json.dumps(content).encode())
@@ -86,7 +89,8 @@ class AimdRequest:
         """Read the request."""
         content = loadfn(folder / REQUEST_FILE, cls=None)
         structure, protocol = Structure.from_dict(content.pop("structure")), AimdProtocol(**content.pop("protocol"))
-        return cls(structure=structure, protocol=protocol, **content)
+        engine = EngineSpec.model_validate(content.pop("engine"))
+        return cls(structure=structure, engine=engine, protocol=protocol, **content)
 
     @property
     def crystal(self) -> Crystal:
@@ -187,9 +191,9 @@ def run(folder: Path) -> AimdOutcome:
 
 def _advance(request: AimdRequest, folder: Path) -> AimdOutcome:
     """Run the request from where its checkpoint left off; refuse it before anything is written."""
-    engine = engine_by_name(request.engine)
+    engine = engine_of(request.engine)
     identity = request.identity(engine.stamp())
-    force_field = engine.force_field(request.crystal.system.species)
+    force_field = engine.force_field(ions_of(request.structure))
     state, writer = _state_and_writer(request, identity, folder)
     recorder = Recorder(folder, identity, writer, request.stop_at_s)
     signal.signal(signal.SIGTERM, recorder.tell_to_stop)

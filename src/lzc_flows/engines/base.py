@@ -2,15 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+from pymatgen.core import Species, Structure
+
+from lzc_flows.crystal.moments import starting_moments
 from lzc_flows.documents.base import EngineStamp
-from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.documents.engine import DFT_NAMES
 from lzc_flows.dynamics.forces import ForceField
 
-if TYPE_CHECKING:
-    from atomate2.forcefields.jobs import ForceFieldRelaxMaker, ForceFieldStaticMaker
+
+@dataclass(frozen=True)
+class Ions:
+    """What an engine is told of the atoms beside where they are.
+
+    Attributes
+    ----------
+    species
+        Symbol of each atom.
+    oxidation_states
+        Of each atom; empty where they are not known, which counts as neutral and closed-shell.
+    """
+
+    species: tuple[str, ...]
+    oxidation_states: tuple[float, ...] = ()
+
+    @property
+    def charge_e(self) -> int:
+        """Charge of the cell, in elementary charges."""
+        return round(sum(self.oxidation_states))
+
+    @property
+    def moments(self) -> tuple[float, ...]:
+        """Starting magnetic moment of each atom in μB; empty where none has one."""
+        found = starting_moments(self.structure(np.eye(3), np.zeros((len(self.species), 3))))
+        return found if any(found) else ()
+
+    def structure(self, cell: NDArray[np.float64], positions: NDArray[np.float64]) -> Structure:
+        """Return the ions at positions (n, 3) in a cell (3, 3) of rows, both in Å."""
+        states = self.oxidation_states or (None,) * len(self.species)
+        species = [Species(symbol, state) for symbol, state in zip(self.species, states, strict=True)]
+        return Structure(cell, species, positions, coords_are_cartesian=True)
+
+    def words(self, engine: str) -> tuple[str, ...]:
+        """Return what an engine's result follows from: machine-learned ones know elements only."""
+        if engine not in DFT_NAMES:
+            return self.species
+        return (*self.species, *(f"{state:+g}" for state in self.oxidation_states))
+
+    @classmethod
+    def of_stored(cls, content: Mapping[str, Any]) -> Self:
+        """Return the ions whose fields a JSON document holds."""
+        return cls(tuple(content["species"]), tuple(content.get("oxidation_states", ())))
+
+
+def ions_of(structure: Structure) -> Ions:
+    """Return the ions of an ordered structure."""
+    states = [getattr(site.specie, "oxi_state", None) for site in structure]
+    known = tuple(float(state) for state in states if state is not None)
+    symbols = tuple(site.specie.symbol for site in structure)
+    return Ions(symbols, known if len(known) == len(symbols) else ())
 
 
 class Engine(Protocol):
@@ -36,16 +91,8 @@ class Engine(Protocol):
         """
         ...
 
-    def relax_maker(self, protocol: RelaxProtocol) -> ForceFieldRelaxMaker:
-        """Return the atomate2 Maker that relaxes a structure by this protocol."""
-        ...
-
-    def static_maker(self) -> ForceFieldStaticMaker:
-        """Return the atomate2 Maker of single points."""
-        ...
-
-    def force_field(self, species: Sequence[str]) -> ForceField:
-        """Return forces on atoms of these elements, in this order, for molecular dynamics.
+    def force_field(self, ions: Ions) -> ForceField:
+        """Return forces on these ions, for molecular dynamics and elastic bands.
 
         Raises
         ------

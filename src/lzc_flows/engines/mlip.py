@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lzc_flows.documents.base import EngineStamp
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.dynamics.forces import ForceField
-from lzc_flows.engines.base import Engine
+from lzc_flows.engines.base import Engine, Ions
 from lzc_flows.engines.forcefield import ChgnetForceField, NepForceField
 from lzc_flows.engines.models import model
 from lzc_flows.errors import InputError
@@ -21,6 +20,18 @@ if TYPE_CHECKING:
 
 MLIP_CHARGE_NOTE = "ignored: a machine-learned potential knows no charge, nor the background that would balance it"
 """What the engines here make of a charged cell."""
+
+
+class MlipEngine(Engine, Protocol):
+    """A machine-learned engine: it relaxes through atomate2's force-field Makers."""
+
+    def relax_maker(self, protocol: RelaxProtocol) -> ForceFieldRelaxMaker:
+        """Return the atomate2 Maker that relaxes a structure by this protocol."""
+        ...
+
+    def static_maker(self) -> ForceFieldStaticMaker:
+        """Return the atomate2 Maker of single points."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,10 +49,10 @@ class ChgnetEngine:
         """Return atomate2's Maker with CHGNet on the CPU or, where there is one, the GPU."""
         return _relax_maker("CHGNet", {}, protocol)
 
-    def force_field(self, species: Sequence[str]) -> ForceField:
+    def force_field(self, ions: Ions) -> ForceField:
         """Return CHGNet's own prediction."""
         self.stamp()  # says what is not installed
-        return ChgnetForceField(species)
+        return ChgnetForceField(ions.species)
 
     def static_maker(self) -> ForceFieldStaticMaker:
         """Return atomate2's Maker of single points."""
@@ -67,27 +78,21 @@ class NepEngine:
         """Return atomate2's Maker with calorine's CPU calculator."""
         return _relax_maker("NEP", {"model_filename": str(model("nep89").path)}, protocol)
 
-    def force_field(self, species: Sequence[str]) -> ForceField:
+    def force_field(self, ions: Ions) -> ForceField:
         """Return calorine's binding of nep_cpu."""
         self.stamp()  # says what is not installed
-        return NepForceField(model("nep89").path, species)
+        return NepForceField(model("nep89").path, ions.species)
 
     def static_maker(self) -> ForceFieldStaticMaker:
         """Return atomate2's Maker of single points."""
         return _static_maker("NEP", {"model_filename": str(model("nep89").path)})
 
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (ChgnetEngine(), NepEngine())}
+MLIPS: dict[str, MlipEngine] = {engine.name: engine for engine in (ChgnetEngine(), NepEngine())}
+"""The machine-learned engines by name."""
 
 
 _RUN_KWARGS = {"final_atoms_object_file": None, "use_emmet_models": True}
-
-
-def engine_by_name(name: str) -> Engine:
-    """Return an engine; raise `InputError` naming the known ones."""
-    if name not in ENGINES:
-        raise InputError(f"engine {name!r}: allowed are {', '.join(ENGINES)}")
-    return ENGINES[name]
 
 
 def _version_of(package: str, extra: str, engine: str) -> str:

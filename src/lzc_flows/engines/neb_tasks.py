@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lzc_flows.band.path import distances_angstrom
 from lzc_flows.band.stored import read_arrays, write_arrays
 from lzc_flows.documents.base import EngineStamp
 from lzc_flows.documents.protocols import NebProtocol
+from lzc_flows.engines.base import Ions
 from lzc_flows.files import write_atomically
 
 TASK_FILE = "task.npz"
@@ -40,8 +42,8 @@ class Task:
     ----------
     kind
         ``end`` or ``path``.
-    species
-        Symbol of each atom.
+    ions
+        The atoms.
     cell
         Rows are the lattice vectors, (3, 3), Å.
     positions
@@ -51,14 +53,19 @@ class Task:
     """
 
     kind: Kind
-    species: tuple[str, ...]
+    ions: Ions
     cell: NDArray[np.float64]
     positions: NDArray[np.float64]
     energies_ev: NDArray[np.float64]
 
+    @property
+    def species(self) -> tuple[str, ...]:
+        """Symbol of each atom."""
+        return self.ions.species
+
     def checksum(self, engine: EngineStamp, protocol: NebProtocol) -> str:
         """Return ten characters that differ for another result."""
-        words = [self.kind, *self.species, engine.name, engine.version, protocol.model_dump_json()]
+        words = [self.kind, *self.ions.words(engine.name), engine.name, engine.version, protocol.model_dump_json()]
         digest = hashlib.sha256(" ".join(words).encode())
         for array in (self.cell, self.positions, self.energies_ev):
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
@@ -68,7 +75,7 @@ class Task:
         """Write the task, whole or not at all."""
         write_arrays(
             folder / TASK_FILE,
-            {"kind": self.kind, "species": list(self.species)},
+            {"kind": self.kind, **vars(self.ions)},
             {"cell": self.cell, "positions": self.positions, "energies_ev": self.energies_ev},
         )
 
@@ -76,18 +83,18 @@ class Task:
     def read(cls, folder: Path) -> Task:
         """Read the task of a folder."""
         header, arrays = read_arrays(folder / TASK_FILE)
-        return cls(kind=header["kind"], species=tuple(header["species"]), **arrays)
+        return cls(kind=header.pop("kind"), ions=Ions.of_stored(header), **arrays)
 
 
-def end_task(species: tuple[str, ...], cell: NDArray[np.float64], positions: NDArray[np.float64]) -> Task:
+def end_task(ions: Ions, cell: NDArray[np.float64], positions: NDArray[np.float64]) -> Task:
     """Return the task of relaxing atoms at positions (atoms, 3), Å, in a fixed cell."""
-    return Task("end", species, cell, positions[None], np.empty(0))
+    return Task("end", ions, cell, positions[None], np.empty(0))
 
 
-def path_task(species: tuple[str, ...], cell: NDArray[np.float64], ends: Sequence[EndResult]) -> Task:
+def path_task(ions: Ions, cell: NDArray[np.float64], ends: Sequence[EndResult]) -> Task:
     """Return the task of finding the path between two relaxed ends, their atoms in one order and unwrapped."""
     positions, energies = np.array([end.positions for end in ends]), np.array([end.energy_ev for end in ends])
-    return Task("path", species, cell, positions, energies)
+    return Task("path", ions, cell, positions, energies)
 
 
 @dataclass(frozen=True)
@@ -188,3 +195,26 @@ class PathResult:
         """Read the result of a converged path."""
         header, arrays = read_arrays(folder / RESULT_FILE)
         return cls(legs=tuple(LegResult(**leg) for leg in header["legs"]), **arrays)
+
+
+def chained(paths: Sequence[PathResult]) -> PathResult:
+    """Return the path that converged paths make together, each from where the one before ends."""
+    legs, first = [], 0
+    for path in paths:
+        for leg in path.legs:
+            saddle = None if leg.saddle_image is None else first + leg.saddle_image
+            ends = {"first_image": first + leg.first_image, "last_image": first + leg.last_image}
+            legs.append(replace(leg, **ends, saddle_image=saddle))
+        first += len(path.positions) - 1
+    # what two of them share counts once
+    kept = [slice(0 if number == 0 else 1, None) for number in range(len(paths))]
+    positions = np.concatenate([path.positions[part] for path, part in zip(paths, kept, strict=True)])
+    return PathResult(
+        positions=positions,
+        energies_ev=np.concatenate([path.energies_ev[part] for path, part in zip(paths, kept, strict=True)]),
+        distances_angstrom=distances_angstrom(positions),
+        slopes_ev_per_angstrom=np.concatenate(
+            [path.slopes_ev_per_angstrom[part] for path, part in zip(paths, kept, strict=True)]
+        ),
+        legs=tuple(legs),
+    )

@@ -36,10 +36,11 @@ from lzc_flows.band.search import (
 from lzc_flows.band.settle import ExplodedError, SettleLimits, settle
 from lzc_flows.band.start import Start, bent_start
 from lzc_flows.band.stored import read_search, write_search
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.dynamics.forces import ForceField, Forces
-from lzc_flows.engines.mlip import engine_by_name
-from lzc_flows.engines.neb_tasks import EndResult, LegResult, Outcome, PathResult, Status, Task
+from lzc_flows.engines.neb_tasks import EndResult, LegResult, Outcome, PathResult, Status, Task, chained
+from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.processes import end_with_parent
@@ -66,7 +67,7 @@ class NebRequest:
     Attributes
     ----------
     engine
-        Name of the engine.
+        What computes the forces.
     protocol
         Limits and numbers of images.
     tasks
@@ -77,7 +78,7 @@ class NebRequest:
         Time since the epoch, in s, after which no step begins; None for no such time.
     """
 
-    engine: str
+    engine: EngineSpec
     protocol: NebProtocol
     tasks: tuple[str, ...]
     attempts: dict[str, int] = field(default_factory=dict)
@@ -85,15 +86,16 @@ class NebRequest:
 
     def write(self, folder: Path) -> None:
         """Write the request atomically."""
-        content = {**vars(self), "protocol": self.protocol.model_dump(mode="json")}
+        settings = {name: getattr(self, name).model_dump(mode="json") for name in ("engine", "protocol")}
+        content = {**vars(self), **settings}
         write_atomically(folder / REQUEST_FILE, json.dumps(content).encode())
 
     @classmethod
     def read(cls, folder: Path) -> NebRequest:
         """Read the request."""
         content = json.loads((folder / REQUEST_FILE).read_text())
-        protocol, tasks = NebProtocol(**content.pop("protocol")), tuple(content.pop("tasks"))
-        return cls(protocol=protocol, tasks=tasks, **content)
+        engine, protocol = EngineSpec.model_validate(content.pop("engine")), NebProtocol(**content.pop("protocol"))
+        return cls(engine, protocol, tuple(content.pop("tasks")), **content)
 
     def missing(self, folder: Path) -> tuple[str, ...]:
         """Return the tasks whose attempt has no outcome yet."""
@@ -239,11 +241,11 @@ def run(folder: Path) -> None:
     request = NebRequest.read(folder)
     recorder = Recorder(folder, request)
     signal.signal(signal.SIGTERM, recorder.tell_to_stop)
-    force_field = cache(engine_by_name(request.engine).force_field)  # loading a model takes a second
+    force_field = cache(engine_of(request.engine).force_field)  # loading a model takes a second
     for name in request.missing(folder):
         try:
             recorder.begin(name)
-            _do(folder / name, force_field(Task.read(folder / name).species), recorder)
+            _do(folder / name, force_field(Task.read(folder / name).ions), recorder)
         except StoppedError:
             (folder / STOPPED_FILE).touch()
             return
@@ -341,22 +343,15 @@ def _softer(state: SearchState, longest_step_angstrom: float) -> SearchState:
 
 def joined(legs: list[ClimbingBand]) -> PathResult:
     """Return the path that converged legs make together."""
-    found, first = [], 0
-    for band in legs:
-        last = first + len(band.state.path) - 1
-        saddle = None if band.state.climbing is None else first + 1 + band.state.climbing
-        found.append(LegResult(first, last, saddle, band.fmax_climbing, band.fmax_band, band.state.steps))
-        first = last
-    kept = [slice(0 if number == 0 else 1, None) for number in range(len(legs))]  # a minimum between legs counts once
-    pairs = list(zip(legs, kept, strict=True))
-    positions = np.concatenate([band.state.path[part] for band, part in pairs])
-    return PathResult(
-        positions=positions,
-        energies_ev=np.concatenate([band.state.energies_ev[part] for band, part in pairs]),
-        distances_angstrom=distances_angstrom(positions),
-        slopes_ev_per_angstrom=np.concatenate([band.profile.slopes_ev_per_angstrom[part] for band, part in pairs]),
-        legs=tuple(found),
-    )
+    return chained([_path_of(band) for band in legs])
+
+
+def _path_of(band: ClimbingBand) -> PathResult:
+    path, last = band.state.path, len(band.state.path) - 1
+    saddle = None if band.state.climbing is None else 1 + band.state.climbing
+    leg = LegResult(0, last, saddle, band.fmax_climbing, band.fmax_band, band.state.steps)
+    slopes = band.profile.slopes_ev_per_angstrom
+    return PathResult(path, band.state.energies_ev, distances_angstrom(path), slopes, (leg,))
 
 
 if __name__ == "__main__":

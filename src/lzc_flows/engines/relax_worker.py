@@ -29,7 +29,7 @@ LOG_FILE = "relax.log"
 
 @dataclass
 class RelaxRequest:
-    """What to relax: structures, the engine's name and the protocol; None for single points."""
+    """What to relax: structures, the machine-learned engine's name and the protocol; None for single points."""
 
     structures: list[Structure]
     engine: str
@@ -95,10 +95,10 @@ def relax_all(folder: Path) -> RelaxResult:
     """Relax what the request in `folder` asks for and the result there lacks; return the whole result."""
     import numpy as np
 
-    from lzc_flows.engines.mlip import engine_by_name
+    from lzc_flows.engines.mlip import MLIPS
 
     request, result = RelaxRequest.read(folder), RelaxResult.read(folder)
-    engine = engine_by_name(request.engine)
+    engine = MLIPS[request.engine]
     maker: Any
     if request.protocol is None:
         maker = engine.static_maker()

@@ -13,7 +13,7 @@ from jobflow import Job, OnMissing, OutputReference
 
 from lzc_flows import __version__
 from lzc_flows.crystal.doping import DopedCell, expand_grid
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import InputError
 from lzc_flows.flows.spec import FOLLOWS, CampaignSpec
 from lzc_flows.jobs.aimd import AimdMaker
@@ -84,7 +84,7 @@ class Campaign:
         settings = getattr(self.spec.stages, stage)
         content = settings.model_dump(mode="json", exclude={"top"})  # the gate changes no result
         if "engine" in content:
-            content["engine_version"] = engine_by_name(content["engine"]).stamp().version
+            content["engine_version"] = engine_of(settings.engine).stamp().version
         return [*self._chain(FOLLOWS[stage]), {stage: content}]
 
     def first_jobs(self, candidates: list[Candidate]) -> Iterator[Job]:

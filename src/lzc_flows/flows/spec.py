@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from lzc_flows.crystal.doping import GridSpec
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.crystal.ions import parse_ion
 from lzc_flows.documents.aimd_protocol import AimdProtocol, named_protocol
+from lzc_flows.documents.dft import LZC, LZC_AIMD, DftProtocol
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.model import FrozenModel
 from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol, OrderProtocol, RelaxProtocol
 from lzc_flows.documents.strict_yaml import first_error, read_mapping
@@ -19,20 +21,27 @@ from lzc_flows.ranking.criteria import CRITERIA
 from lzc_flows.ranking.score import RankingSpec
 from lzc_flows.transport.conventions import CONVENTIONS
 
-EngineName = Literal["chgnet", "nep"]
+
+def _treated_as(dft: DftProtocol) -> AfterValidator:
+    """Return what completes an engine whose treatment of electrons is left to the stage."""
+    return AfterValidator(lambda engine: engine.with_default(dft))
+
+
+Engine = Annotated[EngineSpec, _treated_as(LZC)]
+AimdEngine = Annotated[EngineSpec, _treated_as(LZC_AIMD)]
 
 
 class OrderStage(FrozenModel):
     """The order stage: which engine relaxes the shortlist, and how."""
 
-    engine: EngineName = "nep"
+    engine: Engine = EngineSpec(name="nep")
     protocol: OrderProtocol = OrderProtocol()
 
 
 class RelaxStage(FrozenModel):
     """The relax stage."""
 
-    engine: EngineName = "chgnet"
+    engine: Engine = EngineSpec(name="chgnet")
     protocol: RelaxProtocol = RelaxProtocol()
 
 
@@ -53,7 +62,7 @@ class BvseStage(FrozenModel):
 class AimdStage(FrozenModel):
     """The aimd stage, of the best candidates only."""
 
-    engine: EngineName = "nep"
+    engine: AimdEngine = EngineSpec(name="nep")
     protocol: AimdProtocol = Field(default=named_protocol("lzc-short"), description="A name, or segments.")
     temperature_k: float | None = Field(default=None, description="Of a named protocol that has several, in K.")
     seed: int = Field(default=1, ge=0, description="Seed of the starting velocities.")
@@ -79,7 +88,7 @@ class AimdStage(FrozenModel):
 class CinebStage(FrozenModel):
     """The cineb stage: all hops of a candidate."""
 
-    engine: EngineName = "nep"
+    engine: Engine = EngineSpec(name="nep")
     protocol: NebProtocol = NebProtocol()
     hops: HopProtocol = HopProtocol()
     sites: Literal["host", "bvse"] = Field(
@@ -127,12 +136,6 @@ class CampaignSpec(FrozenModel):
             if stage not in self.stages.names:
                 raise InputError(f"ranking: criterion {name!r} is of stage {stage!r}, which stages lack")
         return self
-
-    @property
-    def engines(self) -> tuple[str, ...]:
-        """Names of the engines that the campaign needs."""
-        stages = (getattr(self.stages, name) for name in self.stages.names)
-        return tuple(dict.fromkeys(stage.engine for stage in stages if hasattr(stage, "engine")))
 
 
 def load_campaign(path: Path) -> CampaignSpec:

@@ -14,14 +14,17 @@ from pymatgen.core import Structure
 
 from lzc_flows.documents.aimd import AimdDoc, Kinetics
 from lzc_flows.documents.aimd_protocol import AimdProtocol, named_protocol
+from lzc_flows.documents.dft import LZC_AIMD
+from lzc_flows.documents.engine import EngineSpec, engine_spec
 from lzc_flows.documents.stability import CoordinationDoc, DensityDoc, SpeciesMotionDoc, StabilityDoc
 from lzc_flows.engines.aimd_worker import AimdRequest
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import InputError
 from lzc_flows.jobs.diffusion import UNKNOWN, diffusion_document, motion_of, production
 from lzc_flows.jobs.relax import with_sites_of
-from lzc_flows.recovery.aimd import AimdRun, run_dynamics, take_over
-from lzc_flows.recovery.folder import beside
+from lzc_flows.recovery.aimd import AimdRun
+from lzc_flows.recovery.dynamics import run_dynamics, take_over
+from lzc_flows.recovery.folder import earlier_folders
 from lzc_flows.settings import get_settings
 from lzc_flows.trajectory.model import Trajectory
 from lzc_flows.trajectory.reader import read_trajectory
@@ -41,7 +44,7 @@ class AimdMaker(Maker):
     name
         Name of the job.
     engine
-        Name of the engine.
+        What computes the forces, or its name.
     protocol
         Segments of the run.
     mobile
@@ -51,7 +54,7 @@ class AimdMaker(Maker):
     """
 
     name: str = "aimd"
-    engine: str = "nep"
+    engine: EngineSpec | str = "nep"
     protocol: AimdProtocol = field(default_factory=lambda: named_protocol("lzc-short"))
     mobile: str = "Li"
     seed: int = 1
@@ -72,8 +75,9 @@ class AimdMaker(Maker):
             Directory of an earlier part of the run.
         """
         here = Path.cwd()
-        request = AimdRequest(structure, self.engine, self.protocol, self.seed, stop_at_s=get_settings().stop_at_s)
-        take_over(request, [*([Path(prev_dir)] if prev_dir else []), *beside(here)], here)
+        engine = engine_spec(self.engine, LZC_AIMD)
+        request = AimdRequest(structure, engine, self.protocol, self.seed, stop_at_s=get_settings().stop_at_s)
+        take_over(request, earlier_folders(here, prev_dir), here)
         run = run_dynamics(request, here)
         if not run.outcome.finished:
             return Response(replace=self.make(structure, prev_dir=str(here)))
@@ -104,7 +108,7 @@ def aimd_document(request: AimdRequest, run: AimdRun, mobile: str) -> AimdDoc:
         halvings=run.outcome.halvings,
         launches=run.history.launches,
         wall_s=run.history.wall_s,
-        engine=engine_by_name(request.engine).stamp(),
+        engine=engine_of(request.engine).stamp(),
         protocol=request.protocol,
         seed=request.seed,
         corrections=run.history.corrections,

@@ -17,10 +17,13 @@ from lzc_flows.band.packing import pack_path
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.crystal.ions import element_of
 from lzc_flows.documents.base import Correction
+from lzc_flows.documents.dft import LZC
+from lzc_flows.documents.engine import EngineSpec, engine_spec
 from lzc_flows.documents.neb import CarrierDoc, HopDoc, HopNetworkDoc, MoveDoc, SurroundingsDoc
 from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import ions_of
 from lzc_flows.engines.neb_tasks import EndResult, Outcome, PathResult, Task, end_task, path_task
+from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.hopping.ends import assembled, charge_e, state_structure
 from lzc_flows.hopping.hops import State
@@ -34,8 +37,9 @@ from lzc_flows.hopping.surroundings import HOST_ELEMENTS, surroundings
 from lzc_flows.hopping.symmetry import SiteSymmetry
 from lzc_flows.jobs.bvse import bvse_field
 from lzc_flows.jobs.paths import barriers, curve, legs
-from lzc_flows.recovery.folder import beside
-from lzc_flows.recovery.neb import NebRun, NebSetting, run_tasks
+from lzc_flows.recovery.folder import earlier_folders
+from lzc_flows.recovery.neb import NebRun, NebSetting
+from lzc_flows.recovery.paths import run_tasks
 from lzc_flows.settings import get_settings
 from lzc_flows.transport.msd import Direction
 from lzc_flows.transport.percolation import TARGETS, percolation
@@ -50,7 +54,7 @@ class HopNetworkMaker(Maker):
     name
         Name of the job.
     engine
-        Name of the engine.
+        What computes the forces, or its name.
     protocol
         How each path is found.
     hops
@@ -61,7 +65,7 @@ class HopNetworkMaker(Maker):
     """
 
     name: str = "cineb"
-    engine: str = "nep"
+    engine: EngineSpec | str = "nep"
     protocol: NebProtocol = field(default_factory=NebProtocol)
     hops: HopProtocol = field(default_factory=HopProtocol)
     host: HostSpec | None = None
@@ -81,8 +85,8 @@ class HopNetworkMaker(Maker):
             Directory of an earlier part of the run.
         """
         here = Path.cwd()
-        earlier = (*([Path(prev_dir)] if prev_dir else []), *beside(here))
-        setting = NebSetting(self.engine, self.protocol, here, earlier, get_settings().stop_at_s)
+        earlier = tuple(earlier_folders(here, prev_dir))
+        setting = NebSetting(engine_spec(self.engine, LZC), self.protocol, here, earlier, get_settings().stop_at_s)
         crystal = HopCrystal(repeated(structure, self.hops), self.hops, self.host)
         found = hop_network(crystal, setting)
         return found or Response(replace=self.make(structure, prev_dir=str(here)))
@@ -213,11 +217,7 @@ class _Relaxed:
 
 def _task_of(sites: IonSites, state: State) -> Task:
     start = state_structure(sites, state)
-    return end_task(_symbols(start), start.lattice.matrix.copy(), start.cart_coords)
-
-
-def _symbols(structure: Structure) -> tuple[str, ...]:
-    return tuple(site.specie.symbol for site in structure)
+    return end_task(ions_of(start), start.lattice.matrix.copy(), start.cart_coords)
 
 
 def _path_task(sites: IonSites, orbit: HopOrbit, relaxed: dict[State, _Relaxed]) -> Task:
@@ -238,7 +238,7 @@ def _path_task(sites: IonSites, orbit: HopOrbit, relaxed: dict[State, _Relaxed])
     except CalculationError as error:
         raise _EndError("end left its site", str(error)) from None
     whole = [replace(end, positions=where) for end, where in zip(ends, positions, strict=True)]
-    return path_task(_symbols(structures[0]), structures[0].lattice.matrix.copy(), whole)
+    return path_task(ions_of(structures[0]), structures[0].lattice.matrix.copy(), whole)
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class _Results:
     runs: tuple[NebRun, NebRun]
 
     def document(self) -> HopNetworkDoc:
-        crystal, engine = self.crystal, engine_by_name(self.setting.engine)
+        crystal, engine = self.crystal, engine_of(self.setting.engine)
         hops = [self._hop(name, orbit) for name, orbit in crystal.orbits.items()]
         outcomes = [outcome for run in self.runs for outcome in run.outcomes.values()]
         carriers = self._carriers()

@@ -13,14 +13,18 @@ from pymatgen.core import Structure
 from lzc_flows.band.endpoints import MatchedEnds, matched_ends
 from lzc_flows.band.packing import pack_path
 from lzc_flows.band.search import SAME_ANGSTROM
+from lzc_flows.documents.dft import LZC
+from lzc_flows.documents.engine import EngineSpec, engine_spec
 from lzc_flows.documents.neb import NebDoc
 from lzc_flows.documents.protocols import NebProtocol
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.base import Ions, ions_of
 from lzc_flows.engines.neb_tasks import EndResult, PathResult, Task, end_task, path_task
+from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import CalculationError
 from lzc_flows.jobs.paths import barriers, curve, legs
-from lzc_flows.recovery.folder import beside
-from lzc_flows.recovery.neb import NebRun, NebSetting, run_tasks
+from lzc_flows.recovery.folder import earlier_folders
+from lzc_flows.recovery.neb import NebRun, NebSetting
+from lzc_flows.recovery.paths import run_tasks
 from lzc_flows.settings import get_settings
 
 
@@ -33,13 +37,13 @@ class CINEBMaker(Maker):
     name
         Name of the job.
     engine
-        Name of the engine.
+        What computes the forces, or its name.
     protocol
         Limits, images, springs.
     """
 
     name: str = "cineb"
-    engine: str = "nep"
+    engine: EngineSpec | str = "nep"
     protocol: NebProtocol = field(default_factory=NebProtocol)
 
     @job(output_schema=NebDoc, data="path")
@@ -64,8 +68,8 @@ class CINEBMaker(Maker):
             An end relaxed into the other or away from its site, or no path converged; the line says which.
         """
         here = Path.cwd()
-        earlier = (*([Path(prev_dir)] if prev_dir else []), *beside(here))
-        setting = NebSetting(self.engine, self.protocol, here, earlier, get_settings().stop_at_s)
+        earlier = tuple(earlier_folders(here, prev_dir))
+        setting = NebSetting(engine_spec(self.engine, LZC), self.protocol, here, earlier, get_settings().stop_at_s)
         found = find_path(initial, final, setting)
         return found or Response(replace=self.make(initial, final, prev_dir=str(here)))
 
@@ -78,8 +82,8 @@ def find_path(initial: Structure, final: Structure, setting: NebSetting) -> NebD
     InputError, CalculationError
         As `CINEBMaker.make`.
     """
-    ends = matched_ends(initial, final)
-    relaxation = run_tasks([("end", task) for task in _end_tasks(ends)], setting)
+    ions, ends = ions_of(initial), matched_ends(initial, final)
+    relaxation = run_tasks([("end", task) for task in _end_tasks(ions, ends)], setting)
     if not relaxation.finished:
         return None
     for which, name in zip(("initial", "final"), relaxation.names, strict=True):
@@ -87,7 +91,7 @@ def find_path(initial: Structure, final: Structure, setting: NebSetting) -> NebD
             raise CalculationError(f"{which} end: {relaxation.outcomes[name].reason}")
     relaxed = [EndResult.read(setting.folder / name) for name in relaxation.names]
     _require_distinct(ends, relaxed)
-    search = run_tasks([("path", path_task(ends.species, ends.cell, relaxed))], setting)
+    search = run_tasks([("path", path_task(ions, ends.cell, relaxed))], setting)
     if not search.finished:
         return None
     (name,) = search.names
@@ -97,7 +101,7 @@ def find_path(initial: Structure, final: Structure, setting: NebSetting) -> NebD
     return _document(initial, ends, PathResult.read(setting.folder / name), (relaxation, search), setting)
 
 
-def path_folder(initial: Structure, final: Structure, engine: str, protocol: NebProtocol) -> str:
+def path_folder(initial: Structure, final: Structure, engine: EngineSpec, protocol: NebProtocol) -> str:
     """Return a checksum of all that the path between two ends follows from, for a folder's name.
 
     Raises
@@ -105,13 +109,13 @@ def path_folder(initial: Structure, final: Structure, engine: str, protocol: Neb
     InputError
         As `find_path`.
     """
-    stamp = engine_by_name(engine).stamp()
-    tasks = _end_tasks(matched_ends(initial, final))
+    stamp = engine_of(engine).stamp()
+    tasks = _end_tasks(ions_of(initial), matched_ends(initial, final))
     return hashlib.sha256("".join(task.checksum(stamp, protocol) for task in tasks).encode()).hexdigest()[:8]
 
 
-def _end_tasks(ends: MatchedEnds) -> list[Task]:
-    return [end_task(ends.species, ends.cell, end) for end in (ends.initial_positions, ends.final_positions)]
+def _end_tasks(ions: Ions, ends: MatchedEnds) -> list[Task]:
+    return [end_task(ions, ends.cell, end) for end in (ends.initial_positions, ends.final_positions)]
 
 
 def _require_distinct(ends: MatchedEnds, relaxed: list[EndResult]) -> None:
@@ -133,7 +137,7 @@ def _require_distinct(ends: MatchedEnds, relaxed: list[EndResult]) -> None:
 def _document(
     initial: Structure, ends: MatchedEnds, path: PathResult, runs: tuple[NebRun, NebRun], setting: NebSetting
 ) -> NebDoc:
-    engine = engine_by_name(setting.engine)
+    engine = engine_of(setting.engine)
     relaxation, search = runs
     (outcome,) = search.outcomes.values()
     ways = np.linalg.norm(path.positions[-1] - path.positions[0], axis=1)

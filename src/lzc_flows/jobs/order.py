@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from jobflow import Maker, job
+from jobflow import Maker, Response, job
 
 from lzc_flows.crystal.doping import Combination, HostFrame, doped_cell
 from lzc_flows.crystal.host import Host
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.crystal.ordering import Arrangement, Decision, Ordering, order
 from lzc_flows.documents.base import Correction
+from lzc_flows.documents.dft import LZC
+from lzc_flows.documents.engine import EngineSpec, engine_spec
 from lzc_flows.documents.order import OrderDoc, ShortlistEntry, TierResult
 from lzc_flows.documents.protocols import ENGINE_TIERS, OrderProtocol, RelaxProtocol, Tier
-from lzc_flows.engines.mlip import engine_by_name
-from lzc_flows.engines.relax_worker import RelaxRequest
+from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import CalculationError
-from lzc_flows.recovery.relax import is_sound, relax_shortly
+from lzc_flows.recovery.folder import earlier_folders
+from lzc_flows.recovery.relax import RelaxRun, is_sound
+from lzc_flows.recovery.relaxations import relax_shortly
 
 SAME_ENERGY_EV = 1e-3
 """Engine's energies of a cell closer than this are one energy: the forces are not converged any better."""
@@ -34,29 +38,57 @@ class OrderMaker(Maker):
     name
         Name of the job.
     engine
-        Engine that compares the shortlist.
+        What compares the shortlist, or its name.
     protocol
         Which tiers decide, how many arrangements the engine compares, and how far it relaxes them.
     """
 
     name: str = "order"
-    engine: str = "nep"
+    engine: EngineSpec | str = "nep"
     protocol: OrderProtocol = field(default_factory=OrderProtocol)
 
     @job(output_schema=OrderDoc)
-    def make(self, host: HostSpec, combination: Combination, prev_dir: str | Path | None = None) -> OrderDoc:
+    def make(self, host: HostSpec, combination: Combination, prev_dir: str | Path | None = None) -> OrderDoc | Response:
         """Return the chosen arrangement with all that it was compared to.
+
+        A DFT engine whose time is over stops in order, and a job that goes on replaces this one.
 
         Parameters
         ----------
         host, combination
             What to order.
         prev_dir
-            Not used; here for the signature that Makers share.
+            Directory of an earlier part of the run.
         """
-        crystal = host.read()
+        crystal, here = host.read(), Path.cwd()
         ordering = order(crystal, combination, self.protocol)
-        return order_document(crystal, ordering, compare(ordering, self.engine, self.protocol, Path.cwd()))
+        comparing = Comparing(engine_spec(self.engine, LZC), self.protocol, here, earlier_folders(here, prev_dir))
+        comparison = compare(ordering, comparing)
+        if comparison is None:
+            return Response(replace=self.make(host, combination, prev_dir=str(here)))
+        return order_document(crystal, ordering, comparison)
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """How and where arrangements are compared.
+
+    Attributes
+    ----------
+    engine
+        What compares the shortlist, or its name.
+    protocol
+        Which tiers decide, and how far the engine relaxes.
+    folder
+        Where the engine runs.
+    earlier
+        Folders of earlier launches.
+    """
+
+    engine: EngineSpec
+    protocol: OrderProtocol
+    folder: Path
+    earlier: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -70,34 +102,38 @@ class Comparison:
     energies_ev
         The engine's energies, None where it was not asked or the relaxation broke.
     engine
-        Name of the engine, None if it was not asked.
+        What gave them, None if it was not asked.
     """
 
     arrangements: list[Arrangement]
     energies_ev: list[float | None]
-    engine: str | None
+    engine: EngineSpec | None
     protocol: OrderProtocol
     corrections: list[Correction] = field(default_factory=list)
 
 
-def compare(ordering: Ordering, engine: str, protocol: OrderProtocol, folder: Path) -> Comparison:
-    """Return the arrangements as the protocol's tiers prefer them; the engine runs in `folder`.
+def compare(ordering: Ordering, comparing: Comparing) -> Comparison | None:
+    """Return the arrangements as the protocol's tiers prefer them; None where the time was over before that.
 
     Raises
     ------
     InputError
-        The engine is unknown or not installed.
+        The engine is not installed.
     CalculationError
         Every arrangement broke.
     """
-    shortlist = list(ordering.spread)
+    shortlist, protocol = list(ordering.spread), comparing.protocol
     if protocol.engine_tier is None or len(shortlist) == 1:
         ranked = list(ordering.ranked)
         return Comparison(ranked, [None] * len(ranked), None, protocol)
-    engine_by_name(engine).stamp()
-    energies, corrections = _engine_energies_ev(shortlist, engine, protocol, folder)
+    engine_of(comparing.engine).stamp()
+    run = _relaxed(shortlist, comparing)
+    if not run.finished:
+        return None
+    energies = _energies_ev(shortlist, run)
     best = by_preference(shortlist, energies)
-    return Comparison([shortlist[i] for i in best], [energies[i] for i in best], engine, protocol, corrections)
+    arrangements = [shortlist[i] for i in best]
+    return Comparison(arrangements, [energies[i] for i in best], comparing.engine, protocol, run.corrections)
 
 
 def order_document(host: Host, ordering: Ordering, comparison: Comparison) -> OrderDoc:
@@ -114,7 +150,7 @@ def order_document(host: Host, ordering: Ordering, comparison: Comparison) -> Or
         shortlist=[_entry(*pair) for pair in zip(comparison.arrangements, comparison.energies_ev, strict=True)],
         decided_by=_decided_by(tiers),
         margin_ev=_margin_ev(comparison.energies_ev),
-        engine=engine_by_name(comparison.engine).stamp() if comparison.engine else None,
+        engine=engine_of(comparison.engine).stamp() if comparison.engine else None,
         protocol=comparison.protocol,
         corrections=comparison.corrections,
     )
@@ -135,21 +171,24 @@ def by_preference(shortlist: list[Arrangement], energies_ev: list[float | None])
     return sorted(levels, key=lambda i: (levels[i], -shortlist[i].stabiliser, i))
 
 
-def _engine_energies_ev(
-    shortlist: list[Arrangement], engine: str, protocol: OrderProtocol, folder: Path
-) -> tuple[list[float | None], list[Correction]]:
-    """Return the engine's energies, None for a broken one, and what was mended."""
-    relaxation = None
+def _relaxed(shortlist: list[Arrangement], comparing: Comparing) -> RelaxRun:
+    """Return what the engine makes of the shortlist: single points, or short relaxations."""
+    protocol, relaxation = comparing.protocol, None
     if protocol.engine_tier == "relaxed-energy":
         relaxation = RelaxProtocol(fmax_ev_per_angstrom=protocol.fmax_ev_per_angstrom, max_steps=protocol.max_steps)
-    run = relax_shortly(RelaxRequest([entry.structure for entry in shortlist], engine, relaxation), folder)
+    structures = [entry.structure for entry in shortlist]
+    return relax_shortly(structures, comparing.engine, relaxation, comparing.folder, comparing.earlier)
+
+
+def _energies_ev(shortlist: list[Arrangement], run: RelaxRun) -> list[float | None]:
+    """Return the engine's energies, None for a broken one."""
     energies = [
         relaxed.energy_ev if is_sound(relaxed, entry.structure.volume) else None
         for relaxed, entry in zip(run.attempts, shortlist, strict=True)
     ]
     if all(energy is None for energy in energies):
         raise CalculationError("every relaxation of the shortlist broke")
-    return energies, run.corrections
+    return energies
 
 
 def _entry(arrangement: Arrangement, energy_ev: float | None) -> ShortlistEntry:

@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jobflow import Maker, job
+from jobflow import Maker, Response, job
 from pymatgen.core import Structure
 
+from lzc_flows.documents.dft import LZC
+from lzc_flows.documents.engine import EngineSpec, engine_spec
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.documents.relax import RelaxDoc
-from lzc_flows.engines.mlip import engine_by_name
-from lzc_flows.engines.relax_worker import RelaxRequest
-from lzc_flows.recovery.relax import relax_to_convergence
+from lzc_flows.engines.registry import engine_of
+from lzc_flows.recovery.folder import earlier_folders
+from lzc_flows.recovery.relaxations import relax_to_convergence
 
 
 @dataclass
@@ -25,28 +27,35 @@ class RelaxMaker(Maker):
     name
         Name of the job.
     engine
-        Name of the engine.
+        What computes the forces, or its name.
     protocol
         Force limit, steps, optimizer, cell.
     """
 
     name: str = "relax"
-    engine: str = "nep"
+    engine: EngineSpec | str = "nep"
     protocol: RelaxProtocol = field(default_factory=RelaxProtocol)
 
     @job(output_schema=RelaxDoc)
-    def make(self, structure: Structure, prev_dir: str | Path | None = None) -> RelaxDoc:
+    def make(self, structure: Structure, prev_dir: str | Path | None = None) -> RelaxDoc | Response:
         """Return the relaxed structure, charges and labels kept.
+
+        A DFT run that was killed goes on from its last ions: in this directory, in `prev_dir`, or in one beside this
+        one. One whose time is over is replaced by a job that goes on.
 
         Parameters
         ----------
         structure
             Ordered structure with oxidation states.
         prev_dir
-            Not used; here for the signature that Makers share.
+            Directory of an earlier part of the run.
         """
-        stamp = engine_by_name(self.engine).stamp()
-        run = relax_to_convergence(RelaxRequest([structure], self.engine, self.protocol), Path.cwd())
+        here = Path.cwd()
+        engine = engine_spec(self.engine, LZC)
+        stamp = engine_of(engine).stamp()
+        run = relax_to_convergence(structure, engine, self.protocol, here, earlier_folders(here, prev_dir))
+        if not run.finished:
+            return Response(replace=self.make(structure, prev_dir=str(here)))
         last = run.attempts[-1]
         relaxed = with_sites_of(structure, last.structure)
         return RelaxDoc(

@@ -7,10 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
-
 from lzc_flows.documents.aimd_protocol import AimdProtocol
-from lzc_flows.documents.base import Correction, Document
 from lzc_flows.dynamics.checkpoint import read_checkpoint, steps_done
 from lzc_flows.dynamics.schedule import Schedule
 from lzc_flows.dynamics.state import State
@@ -22,10 +19,11 @@ from lzc_flows.engines.aimd_worker import (
     AimdOutcome,
     AimdRequest,
 )
-from lzc_flows.engines.mlip import engine_by_name
+from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.recovery.folder import alone_in
+from lzc_flows.recovery.history import History
 from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, run_worker
 
 STDERR_FILE = "aimd.stderr"
@@ -67,24 +65,6 @@ class ExplodedHandler(WorkerHandler):
         halved.write(folder)
         longest_fs = max(segment.time_step_fs for segment in request.protocol.segments) / 2**halved.halvings
         return {"errors": [error], "actions": [f"time step {longest_fs:g} fs from the last checkpoint on"]}
-
-
-class History(Document):
-    """What happened to a run over all its launches that ended in order."""
-
-    launches: int = Field(default=0, description="Launches that ended in order.")
-    wall_s: float = Field(default=0.0, description="Time of their last workers, in s.")
-    corrections: list[Correction] = Field(default_factory=list, description="What custodian mended.")
-
-    @classmethod
-    def read(cls, folder: Path) -> History:
-        """Return the history of the run in a folder, empty if there is none."""
-        path = folder / HISTORY_FILE
-        return cls.model_validate_json(path.read_text()) if path.is_file() else cls()
-
-    def write(self, folder: Path) -> None:
-        """Write the history atomically."""
-        write_atomically(folder / HISTORY_FILE, self.model_dump_json().encode())
 
 
 @dataclass(frozen=True)
@@ -133,16 +113,12 @@ def _launch(request: AimdRequest, folder: Path) -> AimdRun:
     (folder / OUTCOME_FILE).unlink(missing_ok=True)
     request.write(folder)
     corrections = run_worker(AIMD, folder, [ExplodedHandler()])
-    outcome, before = AimdOutcome.read(folder), History.read(folder)
+    outcome = AimdOutcome.read(folder)
     assert outcome is not None  # the worker is done
     if outcome.refusal is not None:
         raise InputError(outcome.refusal)
-    history = History(
-        launches=before.launches + 1,
-        wall_s=before.wall_s + outcome.wall_s,
-        corrections=[*before.corrections, *corrections],
-    )
-    history.write(folder)
+    history = History.read(folder / HISTORY_FILE).after(outcome.wall_s, corrections)
+    history.write(folder / HISTORY_FILE)
     return AimdRun(folder, outcome, history)
 
 
@@ -153,7 +129,7 @@ def take_over(request: AimdRequest, earlier: list[Path], folder: Path) -> Path |
     """
     if (folder / CHECKPOINT_FILE).is_file():
         return None
-    identity, species = request.identity(engine_by_name(request.engine).stamp()), request.crystal.system
+    identity, species = request.identity(engine_of(request.engine).stamp()), request.crystal.system
     farthest, step = None, -1
     for place in earlier:
         try:
@@ -181,7 +157,7 @@ def done_ps(folder: Path, protocol: AimdProtocol) -> float:
 
 def _state_in(folder: Path, request: AimdRequest) -> State:
     """Return the last checkpoint of the run in a folder; refuse one that is another run."""
-    identity = request.identity(engine_by_name(request.engine).stamp())
+    identity = request.identity(engine_of(request.engine).stamp())
     return read_checkpoint(folder / CHECKPOINT_FILE, request.crystal.system, identity)
 
 
@@ -192,4 +168,4 @@ def _finished(folder: Path, request: AimdRequest, state: State) -> AimdRun | Non
     whole = (folder / TRAJECTORY_FILE).is_file() and (folder / HISTORY_FILE).is_file()
     if not (outcome is not None and outcome.finished and at_end and whole):
         return None
-    return AimdRun(folder, outcome, History.read(folder))
+    return AimdRun(folder, outcome, History.read(folder / HISTORY_FILE))

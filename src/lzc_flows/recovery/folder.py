@@ -40,3 +40,8 @@ def beside(folder: Path) -> list[Path]:
         return [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
     except OSError:  # they may be no business of ours
         return []
+
+
+def earlier_folders(folder: Path, prev_dir: str | Path | None) -> list[Path]:
+    """Return where earlier launches of a job may have left something: the one it was told of first, those beside it."""
+    return [*([Path(prev_dir)] if prev_dir else []), *beside(folder)]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from lzc_flows.documents.base import Correction
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.protocols import NebProtocol
-from lzc_flows.engines.mlip import engine_by_name
 from lzc_flows.engines.neb_tasks import OUTCOME_FILE, RESULT_FILE, TASK_FILE, Outcome, Task
 from lzc_flows.engines.neb_worker import (
     ATTEMPTS,
@@ -20,6 +20,7 @@ from lzc_flows.engines.neb_worker import (
     STOPPED_FILE,
     NebRequest,
 )
+from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.recovery.folder import alone_in
@@ -93,7 +94,7 @@ class NebSetting:
     Attributes
     ----------
     engine
-        Name of the engine.
+        What computes the forces.
     protocol
         Limits and numbers of images.
     folder
@@ -104,7 +105,7 @@ class NebSetting:
         Time since the epoch, in s, after which nothing begins; None for no such time.
     """
 
-    engine: str
+    engine: EngineSpec
     protocol: NebProtocol
     folder: Path
     earlier: tuple[Path, ...] = ()
@@ -148,7 +149,7 @@ def run_tasks(tasks: Sequence[tuple[str, Task]], setting: NebSetting) -> NebRun:
     CalculationError
         The worker crashes whatever the task.
     """
-    stamp = engine_by_name(setting.engine).stamp()
+    stamp = engine_of(setting.engine).stamp()
     names = [f"{word}-{task.checksum(stamp, setting.protocol)}" for word, task in tasks]
     is_new = not setting.folder.exists()
     with alone_in(setting.folder, LOCK_FILE):

@@ -77,10 +77,21 @@ class UnconvergedHandler(WorkerHandler):
 
 @dataclass(frozen=True)
 class RelaxRun:
-    """What a run under custodian gave."""
+    """What a run under custodian gave.
+
+    Attributes
+    ----------
+    attempts
+        What was relaxed; the last one is the result.
+    corrections
+        What custodian mended.
+    finished
+        Whether all was done; otherwise it stopped in order because the time was over.
+    """
 
     attempts: list[Relaxed]
     corrections: list[Correction]
+    finished: bool = True
 
 
 def relax_to_convergence(request: RelaxRequest, folder: Path) -> RelaxRun:

@@ -18,6 +18,7 @@ from custodian.custodian import Custodian, CustodianError, ErrorHandler, Job, Ma
 
 from lzc_flows.documents.base import Correction
 from lzc_flows.errors import CalculationError
+from lzc_flows.recovery.corrections import corrections_of
 
 # custodian logs each handler's name, which Python prints on stderr where nobody listens; the document has them
 logging.getLogger("custodian").addHandler(logging.NullHandler())
@@ -178,26 +179,14 @@ def run_worker(kind: WorkerKind, folder: Path, handlers: Sequence[WorkerHandler]
     try:
         custodian.run()
     except CustodianError as error:
-        corrections = _corrections(custodian)
+        corrections = corrections_of(custodian)
         cause = corrections[-1].errors[-1] if corrections else error.message
         if isinstance(error, MaxCorrectionsPerHandlerError) and isinstance(error.handler, WorkerHandler):
             cause = error.handler.error(folder)  # what no correction answered
         raise CalculationError(f"{kind.what} failed after {len(corrections)} corrections: {cause}") from error
     finally:
         job.terminate()  # custodian leaves it running where it gives up on a frozen one
-    return _corrections(custodian)
-
-
-def _corrections(custodian: Custodian) -> list[Correction]:
-    return [
-        Correction(
-            handler=type(entry["handler"]).__name__,
-            errors=[str(error) for error in entry["errors"]],
-            actions=[str(action) for action in entry["actions"] or []],
-        )
-        for job in custodian.run_log
-        for entry in job["corrections"]
-    ]
+    return corrections_of(custodian)
 
 
 def _last_line(path: Path) -> str:

@@ -1,0 +1,51 @@
+"""Relaxations and single points with whatever engine: machine-learned in a worker of ours, DFT by its own program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pymatgen.core import Structure
+
+from lzc_flows.documents.engine import EngineSpec
+from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.engines.relax_worker import RelaxRequest
+from lzc_flows.recovery import relax as worker
+from lzc_flows.recovery.relax import RelaxRun
+from lzc_flows.recovery.vasp_relax import VaspRelaxation, relax_several_with_vasp, relax_with_vasp
+
+
+def relax_to_convergence(
+    structure: Structure, engine: EngineSpec, protocol: RelaxProtocol, folder: Path, earlier: Sequence[Path] = ()
+) -> RelaxRun:
+    """Relax a structure in `folder` until it converges; the last attempt is the result.
+
+    A DFT engine stops in order when its time is over, and goes on from what it left in `folder` or an earlier one.
+
+    Raises
+    ------
+    InputError
+        The engine is not installed or does not know an element.
+    CalculationError
+        The handlers could not mend it; the line says what was wrong last.
+    """
+    if engine.dft is None:
+        return worker.relax_to_convergence(RelaxRequest([structure], engine.name, protocol), folder)
+    return relax_with_vasp(VaspRelaxation(structure, engine.dft, protocol), folder, earlier)
+
+
+def relax_shortly(
+    structures: Sequence[Structure],
+    engine: EngineSpec,
+    protocol: RelaxProtocol | None,
+    folder: Path,
+    earlier: Sequence[Path] = (),
+) -> RelaxRun:
+    """Relax structures for at most the protocol's steps each, converged or not; None asks for single points.
+
+    Folders, stops and errors are those of `relax_to_convergence`.
+    """
+    if engine.dft is None:
+        return worker.relax_shortly(RelaxRequest(list(structures), engine.name, protocol), folder)
+    relaxations = [VaspRelaxation(structure, engine.dft, protocol) for structure in structures]
+    return relax_several_with_vasp(relaxations, folder, earlier)

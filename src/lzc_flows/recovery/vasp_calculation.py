@@ -1,0 +1,123 @@
+"""One VASP calculation in a folder, which goes on from where an earlier launch left its ions."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from atomate2.vasp.sets.base import VaspInputGenerator
+from numpy.typing import NDArray
+from pymatgen.io.vasp.outputs import Vasprun
+
+from lzc_flows.errors import CalculationError
+from lzc_flows.files import write_atomically
+from lzc_flows.recovery.history import History
+from lzc_flows.recovery.vasp import VaspKind, is_whole_poscar, run_vasp
+
+IDENTITY_FILE = "lzc_identity"
+HISTORY_FILE = "lzc_history.json"
+DONE_FILE = "lzc_done"
+
+
+@dataclass(frozen=True)
+class VaspCalculation:
+    """A calculation and where it is done.
+
+    Attributes
+    ----------
+    kind
+        Which handlers watch it.
+    inputs
+        Its input files, written when it has to run.
+    folder
+        Where it runs.
+    identity
+        What its result follows from, as a checksum.
+    earlier
+        Folders where earlier launches may have begun it.
+    """
+
+    kind: VaspKind
+    inputs: Callable[[], VaspInputGenerator]
+    folder: Path
+    identity: str
+    earlier: Sequence[Path] = ()
+
+    @property
+    def history(self) -> History:
+        """What happened to it so far."""
+        return History.read(self.folder / HISTORY_FILE)
+
+    def run(self) -> bool:
+        """Run it, unless it is done; return whether it is, or had to stop because the time was over.
+
+        Raises
+        ------
+        InputError
+            There is no VASP, no POTCAR, or a tag that contradicts the protocol.
+        CalculationError
+            The handlers could not mend what went wrong.
+        """
+        if self._is_ours(self.folder) and (self.folder / DONE_FILE).is_file():
+            return True
+        origin = self._origin()
+        goes_on = (origin / "CONTCAR").read_text() if origin is not None else None
+        history = History.read(origin / HISTORY_FILE) if origin is not None else History()
+        self.inputs().write_input(os.fspath(self.folder))
+        if goes_on is not None:
+            (self.folder / "POSCAR").write_text(goes_on)
+        history.write(self.folder / HISTORY_FILE)
+        write_atomically(self.folder / IDENTITY_FILE, self.identity.encode())
+        begun = time.monotonic()
+        end = run_vasp(self.kind, self.folder)
+        history.after(time.monotonic() - begun, end.corrections).write(self.folder / HISTORY_FILE)
+        if not end.stopped:
+            (self.folder / DONE_FILE).touch()
+        return not end.stopped
+
+    def vasprun(self) -> Vasprun:
+        """Return what VASP wrote, without bands and densities of states.
+
+        Raises
+        ------
+        CalculationError
+            The file is not whole.
+        """
+        return read_vasprun(self.folder)
+
+    def _origin(self) -> Path | None:
+        """Return the folder, of this launch or an earlier one, whose ions are the newest."""
+        places = [place for place in (self.folder, *self.earlier) if self._is_ours(place)]
+        begun = [place for place in places if is_whole_poscar(place / "CONTCAR")]
+        return max(begun, key=lambda place: (place / "CONTCAR").stat().st_mtime, default=None)
+
+    def _is_ours(self, place: Path) -> bool:
+        try:
+            return (place / IDENTITY_FILE).read_text() == self.identity
+        except OSError:  # not there, or a folder that others keep to themselves
+            return False
+
+
+def read_vasprun(folder: Path) -> Vasprun:
+    """Return what VASP wrote in a folder, without bands and densities of states.
+
+    Raises
+    ------
+    CalculationError
+        The file is not whole.
+    """
+    try:
+        return Vasprun(folder / "vasprun.xml", parse_dos=False, parse_eigen=False, parse_potcar_file=False)
+    except Exception as error:  # the parser tells a file that is cut by whatever its parts raise
+        raise CalculationError(f"{folder / 'vasprun.xml'}: not whole ({error})") from None
+
+
+def ungrouped(values: NDArray[np.float64], order: Sequence[int]) -> NDArray[np.float64]:
+    """Return values of VASP's sites in the order of the crystal that they came from; see `grouped`."""
+    before = np.empty_like(values)
+    before[list(order)] = values
+    return before

@@ -1,0 +1,330 @@
+"""Relaxed ends and climbing-image bands by VASP with VTST's code: the tasks of the neb worker, done by VASP itself.
+
+Henkelman, Uberuaga and Jónsson, J. Chem. Phys. 113, 9901 (2000). The band starts from a path that NEP89 bends (see
+`lzc_flows.band.start`): a straight one would keep the symmetry of a ridge.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from atomate2.vasp.sets.base import VaspInputGenerator
+from numpy.typing import NDArray
+from pymatgen.core import Structure
+from pymatgen.io.vasp.inputs import Poscar
+
+from lzc_flows.band.idpp import idpp
+from lzc_flows.band.path import distances_angstrom, images_for, linear, resampled
+from lzc_flows.band.profile import Profile
+from lzc_flows.band.search import MOST_LEGS, SAME_ANGSTROM, Potential
+from lzc_flows.band.start import bent_start
+from lzc_flows.documents.base import Correction
+from lzc_flows.documents.protocols import RelaxProtocol
+from lzc_flows.engines.base import Ions
+from lzc_flows.engines.mlip import MLIPS
+from lzc_flows.engines.neb_tasks import EndResult, LegResult, Outcome, PathResult, Status, Task, chained
+from lzc_flows.engines.registry import engine_of
+from lzc_flows.engines.vasp_inputs import grouped, neb_inputs
+from lzc_flows.errors import CalculationError, InputError
+from lzc_flows.recovery.folder import alone_in
+from lzc_flows.recovery.neb import LOCK_FILE, NebRun, NebSetting
+from lzc_flows.recovery.vasp import NEB, RELAX, STDOUT_FILE, is_whole_poscar, run_vasp, tail
+from lzc_flows.recovery.vasp_calculation import read_vasprun, ungrouped
+from lzc_flows.recovery.vasp_relax import VaspRelaxation
+from lzc_flows.settings import get_settings
+
+MOST_LAUNCHES = 3
+"""So often a band that ran out of steps goes on from its last images."""
+
+REACHED = b"reached required accuracy"
+
+
+def run_tasks_with_vasp(tasks: Sequence[tuple[str, Task]], setting: NebSetting) -> NebRun:
+    """Do tasks one after the other, until each has converged or failed, or the time is over.
+
+    A task that was done before, in this folder or an earlier one, is not done again; one that was begun goes on.
+
+    Raises
+    ------
+    InputError
+        There is no VASP or no POTCAR, or another process runs in the folder.
+    """
+    stamp = engine_of(setting.engine).stamp()
+    names = [f"{word}-{task.checksum(stamp, setting.protocol)}" for word, task in tasks]
+    outcomes: dict[str, Outcome] = {}
+    corrections: list[Correction] = []
+    with alone_in(setting.folder, LOCK_FILE):
+        for name, (_, task) in zip(names, tasks, strict=True):
+            outcome = _done_before(name, setting) or _try(name, task, setting, corrections)
+            if outcome is None:
+                break
+            outcomes[name] = outcome
+    return NebRun(names, outcomes, corrections)
+
+
+def _done_before(name: str, setting: NebSetting) -> Outcome | None:
+    """Return the outcome that a task has already; a crash counts as none. What an earlier launch left is copied."""
+    here = setting.folder / name
+    if not here.exists():
+        begun = [place / name for place in setting.earlier if (place / name).is_dir()]
+        if begun:
+            shutil.copytree(max(begun, key=lambda place: place.stat().st_mtime), here)
+    outcome = Outcome.read(here)
+    return None if outcome is None or outcome.status == "crashed" else outcome
+
+
+def _try(name: str, task: Task, setting: NebSetting, corrections: list[Correction]) -> Outcome | None:
+    """Do a task and write how it ended; None where the time was over."""
+    if get_settings().time_is_over:
+        return None
+    folder, begun = setting.folder / name, time.monotonic()
+    folder.mkdir(exist_ok=True)
+    work = _Work(task, setting, folder)
+    status: Status = "converged"
+    reason = None
+    try:
+        if not (work.relax() if task.kind == "end" else work.find()):
+            return None
+    except _UnconvergedError as error:
+        status, reason = "unconverged", str(error)
+    except _ManyLegsError as error:
+        status, reason = "many minima", str(error)
+    except CalculationError as error:
+        status, reason = "crashed", str(error)
+    finally:
+        corrections += work.corrections
+    outcome = Outcome(status, reason, 0, work.evaluations, time.monotonic() - begun)
+    outcome.write(folder)
+    return outcome
+
+
+class _UnconvergedError(CalculationError):
+    """VASP ran out of steps."""
+
+
+class _ManyLegsError(CalculationError):
+    """The path runs through too many minima."""
+
+
+class _Stopped(Exception):
+    """The time was over."""
+
+
+class _Work:
+    """One task in its folder."""
+
+    def __init__(self, task: Task, setting: NebSetting, folder: Path) -> None:
+        assert setting.engine.dft is not None
+        self.task, self.protocol, self.dft, self.folder = task, setting.protocol, setting.engine.dft, folder
+        self.corrections: list[Correction] = []
+        self.evaluations = self.legs = 0
+
+    def relax(self) -> bool:
+        """Relax an end in its cell; return whether that is done."""
+        try:
+            self._settled(self.task.positions[0], "end").write(self.folder)
+        except _Stopped:
+            return False
+        return True
+
+    def find(self) -> bool:
+        """Find a path; return whether that is done."""
+        first, last = (
+            EndResult(positions, float(energy), 0.0)
+            for positions, energy in zip(self.task.positions, self.task.energies_ev, strict=True)
+        )
+        try:
+            band = _Band(self.task.ions, self.task.cell, (first, last), self.folder / "band")
+            chained(self._elementary_steps(band)).write(self.folder)
+        except _Stopped:
+            return False
+        return True
+
+    def _settled(self, positions: NDArray[np.float64], name: str) -> EndResult:
+        """Return an end, or a minimum on the way, relaxed in the cell."""
+        start = self.task.ions.structure(self.task.cell, positions)
+        protocol = RelaxProtocol(
+            fmax_ev_per_angstrom=self.protocol.fmax_ends_ev_per_angstrom,
+            max_steps=self.protocol.max_steps,
+            relax_cell=False,
+        )
+        relaxation = VaspRelaxation(start, self.dft, protocol)
+        calculation = relaxation.calculation(RELAX, self.folder / name)
+        finished = calculation.run()
+        self.corrections += calculation.history.corrections
+        if not finished:
+            raise _Stopped
+        found = relaxation.result(calculation)
+        self.evaluations += found.steps
+        if not found.converged:
+            raise _UnconvergedError(
+                f"{name} not relaxed after {found.steps} steps: {found.max_force_ev_per_angstrom:.3f} eV/Å"
+            )
+        settled = found.structure.frac_coords @ self.task.cell
+        return EndResult(settled, found.energy_ev, found.max_force_ev_per_angstrom)
+
+    def _elementary_steps(self, band: _Band, start: NDArray[np.float64] | None = None) -> list[PathResult]:
+        """Return the legs of the path between a band's ends: one, or those to and from a minimum that it dips into."""
+        found = self._converged(band, start)
+        profile = Profile(found.distances_angstrom, found.energies_ev, found.slopes_ev_per_angstrom)
+        for image in profile.minima_between(self.protocol.split_ev):
+            name = f"{band.folder.name}-{image}"
+            middle = self._settled(found.positions[image], f"{name}-minimum")
+            if any(_same(middle.positions, end.positions) for end in band.ends):
+                continue
+            self.legs += 1
+            if self.legs == MOST_LEGS:
+                raise _ManyLegsError(f"more than {MOST_LEGS} minima on the way: not an elementary hop")
+            path = found.positions.copy()
+            path[image] = middle.positions
+            parts = (path[: image + 1], path[image:])
+            ends = ((band.ends[0], middle), (middle, band.ends[1]))
+            return [
+                leg
+                for side, part, pair in zip("ab", parts, ends, strict=True)
+                for leg in self._elementary_steps(
+                    replace(band, ends=pair, folder=self.folder / f"{name}{side}"),
+                    resampled(part, self.protocol.images or images_for(part[0], part[-1])),
+                )
+            ]
+        return [found]
+
+    def _converged(self, band: _Band, start: NDArray[np.float64] | None) -> PathResult:
+        """Return a band that VASP has converged, from the images that are there, from a path given, or from its own."""
+        path = band.images()
+        if path is not None and band.has_reached:
+            return band.result()
+        if path is None:
+            path = start if start is not None else band.bent(self.protocol.images)
+        inputs = neb_inputs(self.dft, self.protocol, len(path) - 2, band.sites(path[0]))
+        for _ in range(MOST_LAUNCHES):
+            band.write(path, inputs)
+            end = run_vasp(NEB, band.folder)
+            self.corrections += end.corrections
+            if end.stopped:
+                raise _Stopped
+            found = band.result()
+            (leg,) = found.legs
+            self.evaluations += leg.steps * (len(path) - 2)
+            if band.has_reached:
+                return found
+            path = found.positions
+        raise _UnconvergedError(
+            f"{band.folder.name} not converged after {MOST_LAUNCHES} times {leg.steps} steps: climbing image "
+            f"{leg.fmax_climbing:.3f} eV/Å, others {leg.fmax_band:.3f} eV/Å"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Band:
+    """VASP's folders of a band: 00 and the last one hold its ends, those between its images."""
+
+    ions: Ions
+    cell: NDArray[np.float64]
+    ends: tuple[EndResult, EndResult]
+    folder: Path
+
+    @property
+    def has_reached(self) -> bool:
+        """Whether VASP says that the forces are small enough."""
+        said = self.folder / STDOUT_FILE
+        return said.is_file() and REACHED in tail(said)
+
+    def sites(self, positions: NDArray[np.float64]) -> Structure:
+        """Return an image as VASP has it, each element in one piece."""
+        return grouped(self.ions.structure(self.cell, positions))[0]
+
+    def bent(self, images: int | None) -> NDArray[np.float64]:
+        """Return a new path of so many images, by default by its length."""
+        first, last = (end.positions for end in self.ends)
+        count = images or images_for(first, last)
+        try:
+            nep = MLIPS["nep"].force_field(self.ions)
+        except InputError:  # not installed, or an element that it does not know
+            return idpp(linear(first, last, count), self.cell)
+        return bent_start(np.array([first, last]), count, Potential(nep, self.cell)).path
+
+    def write(self, path: NDArray[np.float64], inputs: VaspInputGenerator) -> None:
+        """Write the inputs and every image's POSCAR; what was there before goes."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        inputs.write_input(os.fspath(self.folder))
+        for number, image in enumerate(path):
+            here = self.folder / f"{number:02d}"
+            here.mkdir()
+            Poscar(self.sites(image), sort_structure=False).write_file(here / "POSCAR", significant_figures=16)
+            # a VASP with HDF5 compares the KPOINTS of all its folders
+            shutil.copyfile(self.folder / "KPOINTS", here / "KPOINTS")
+
+    def result(self) -> PathResult:
+        """Return the band as VASP left it, of one leg; raise `CalculationError` where its output is not whole."""
+        positions = self.images()
+        if positions is None:
+            raise CalculationError(f"{self.folder}: a CONTCAR is missing or not whole")
+        inner = self._inner
+        runs = [read_vasprun(folder) for folder in inner]
+        forces = [_ImageForces.read(folder / "OUTCAR") for folder in inner]
+        energies = [float(run.ionic_steps[-1]["e_0_energy"]) for run in runs]
+        energies = [self.ends[0].energy_ev, *energies, self.ends[1].energy_ev]
+        highest = int(np.argmax(energies))
+        saddle = highest if 0 < highest <= len(inner) else None
+        others = [force.largest for number, force in enumerate(forces, start=1) if number != saddle]
+        leg = LegResult(
+            first_image=0,
+            last_image=len(inner) + 1,
+            saddle_image=saddle,
+            fmax_climbing=0.0 if saddle is None else forces[saddle - 1].largest,
+            fmax_band=max(others, default=0.0),
+            steps=len(runs[0].ionic_steps),
+        )
+        slopes = np.array([0.0, *(-force.along for force in forces), 0.0])
+        return PathResult(positions, np.array(energies), distances_angstrom(positions), slopes, (leg,))
+
+    def images(self) -> NDArray[np.float64] | None:
+        """Return all images in the order of the ions, unwrapped; None where they are not whole."""
+        contcars = [folder / "CONTCAR" for folder in self._inner]
+        if not contcars or not all(is_whole_poscar(contcar) for contcar in contcars):
+            return None
+        first, last = (end.positions for end in self.ends)
+        images = [first]
+        _, order = grouped(self.ions.structure(self.cell, first))
+        for contcar in contcars:
+            fractional = ungrouped(Poscar.from_file(contcar).structure.frac_coords, order)
+            step = fractional - images[-1] @ np.linalg.inv(self.cell)
+            images.append(images[-1] + (step - np.rint(step)) @ self.cell)
+        return np.array([*images, last])
+
+    @property
+    def _inner(self) -> list[Path]:
+        """The folders of the images between the ends."""
+        return sorted(self.folder.glob("[0-9][0-9]"))[1:-1]
+
+
+def _same(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+    return float(np.linalg.norm(first - second, axis=1).max()) < SAME_ANGSTROM
+
+
+@dataclass(frozen=True)
+class _ImageForces:
+    """What VTST says of an image's last step, eV/Å: its largest nudged force, and its true force along the path."""
+
+    largest: float
+    along: float
+
+    @classmethod
+    def read(cls, outcar: Path) -> _ImageForces:
+        """Read the end of an OUTCAR; raise `CalculationError` where VTST says nothing."""
+        text = tail(outcar).decode(errors="replace")
+        largest = re.findall(r"FORCES: max atom, RMS\s+(\S+)", text)
+        along = re.findall(r"NEB: projections on to tangent \(spring, REAL\)\s+\S+\s+(\S+)", text)
+        if not (largest and along):
+            raise CalculationError(
+                f"{outcar}: no forces of an elastic band in it; a VASP without VTST's code needs climbing: lzc"
+            )
+        return cls(float(largest[-1]), float(along[-1]))
