@@ -84,6 +84,10 @@ class CandidateDoc(PlannedCandidate):
     hops_converged: int | None = Field(
         default=None, description="Hops with a converged path; all, or barriers are bounds."
     )
+    corrections: list[str] = Field(
+        default_factory=list,
+        description="What custodian did in all stages, such as 'relax: VaspErrorHandler: INCAR: ALGO = Normal'.",
+    )
     engines: dict[str, str] = Field(default_factory=dict, description="Engine and version by stage.")
     stages: dict[str, StageRecord] = Field(default_factory=dict, description="Finished stages.")
     built_from: list[str] = Field(default_factory=list, description="What the summary was built from.")

@@ -138,4 +138,7 @@ class HopProtocol(Protocol):
     )
     symprec_angstrom: float = Field(default=0.01, gt=0, description="Symmetry tolerance of equal hops, in Å.")
     temperatures_k: tuple[PositiveFloat, ...] = Field(default=(300.0,), description="For diffusivities, in K.")
+    most: int | None = Field(
+        default=None, ge=1, description="Most hops, mechanism by mechanism and the shortest first; null for all."
+    )
     attempt_thz: float = Field(default=10.0, gt=0, description="Attempt frequency of every hop, in THz; an assumption.")

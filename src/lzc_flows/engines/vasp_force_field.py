@@ -16,6 +16,7 @@ from lzc_flows.documents.dft import DftProtocol
 from lzc_flows.dynamics.forces import Forces
 from lzc_flows.engines.base import Ions
 from lzc_flows.engines.vasp_inputs import grouped, static_inputs
+from lzc_flows.engines.vasp_potcars import unknown_potcars_allowed
 from lzc_flows.engines.vasp_program import vasp_commands
 from lzc_flows.errors import CalculationError
 
@@ -57,7 +58,8 @@ class VaspForceField:
             VASP failed, or its electrons did not converge.
         """
         sites, order = grouped(self.ions.structure(cell, positions))
-        static_inputs(self.dft, sites).write_input(os.fspath(folder))
+        with unknown_potcars_allowed():
+            static_inputs(self.dft, sites).write_input(os.fspath(folder))
         incar = Incar.from_file(folder / "INCAR")
         goes_on = (folder / "WAVECAR").is_file()
         (incar | {"LWAVE": True, "ISTART": int(goes_on)}).write_file(folder / "INCAR")

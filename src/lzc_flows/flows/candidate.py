@@ -18,6 +18,7 @@ from lzc_flows.errors import InputError
 from lzc_flows.flows.spec import FOLLOWS, CampaignSpec
 from lzc_flows.jobs.aimd import AimdMaker
 from lzc_flows.jobs.bvse import BVSEMaker
+from lzc_flows.jobs.electronic import ElectronicMaker
 from lzc_flows.jobs.hop_network import HopNetworkMaker
 from lzc_flows.jobs.order import OrderMaker
 from lzc_flows.jobs.relax import RelaxMaker
@@ -96,7 +97,7 @@ class Campaign:
             yield self._labelled(job, candidate, "order")
 
     def next_job(self, candidate: Candidate, stage: str, previous_uuid: str) -> Job:
-        """Return the job of a later stage; it reads its structure from the stage that it follows."""
+        """Return the job of a later stage; it reads the structure, or the hops, of the stage that it follows."""
         reference: Any = OutputReference(previous_uuid, (("a", "structure"),))
         stages = self.spec.stages
         if stage == "relax":
@@ -111,6 +112,12 @@ class Campaign:
             host = self.spec.host if cineb.sites == "host" else None
             maker = HopNetworkMaker(engine=cineb.engine, protocol=cineb.protocol, hops=cineb.hops, host=host)
             job = maker.make(reference)
+        elif stage == "electronic" and stages.electronic is not None and stages.cineb is not None:
+            electronic = stages.electronic
+            host = self.spec.host if stages.cineb.sites == "host" else None
+            looking = ElectronicMaker(engine=electronic.engine, protocol=electronic.protocol, host=host)
+            network: Any = OutputReference(previous_uuid)
+            job = looking.make(network)
         else:
             raise ValueError(f"no job for stage {stage!r}")
         return self._labelled(job, candidate, stage)

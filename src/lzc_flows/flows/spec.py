@@ -12,6 +12,7 @@ from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.crystal.ions import parse_ion
 from lzc_flows.documents.aimd_protocol import AimdProtocol, named_protocol
 from lzc_flows.documents.dft import LZC, LZC_AIMD, DftProtocol
+from lzc_flows.documents.electronic import ElectronicProtocol
 from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.model import FrozenModel
 from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol, OrderProtocol, RelaxProtocol
@@ -97,6 +98,21 @@ class CinebStage(FrozenModel):
     top: int | None = Field(ge=1, description="Gate: how many of the best by performance run; null for all.")
 
 
+class ElectronicStage(FrozenModel):
+    """The electronic stage: electrons at the extreme points of the hop that limits a candidate."""
+
+    engine: Engine = EngineSpec(name="vasp", dft=LZC)
+    protocol: ElectronicProtocol = ElectronicProtocol()
+    top: int | None = Field(ge=1, description="Gate: how many of the best by performance run; null for all.")
+
+    @field_validator("engine")
+    @classmethod
+    def _has_densities(cls, engine: EngineSpec) -> EngineSpec:
+        if engine.name != "vasp":
+            raise InputError(f"{engine.name!r} gives no densities of electrons here; vasp is allowed")
+        return engine
+
+
 class Stages(FrozenModel):
     """What runs for every candidate; a stage starts where the one that it follows succeeded."""
 
@@ -105,6 +121,13 @@ class Stages(FrozenModel):
     bvse: BvseStage = BvseStage()
     aimd: AimdStage | None = None
     cineb: CinebStage | None = None
+    electronic: ElectronicStage | None = None
+
+    @model_validator(mode="after")
+    def _followed(self) -> Stages:
+        if self.electronic is not None and self.cineb is None:
+            raise InputError("electronic: follows cineb, which is not there")
+        return self
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,8 +138,8 @@ class Stages(FrozenModel):
 STAGES = tuple(Stages.model_fields)
 """Names of all stages, in the order in which they can run."""
 
-FOLLOWS = {"order": None, "relax": "order", "bvse": "relax", "aimd": "relax", "cineb": "relax"}
-"""The stage whose structure each stage takes."""
+FOLLOWS = {"order": None, "relax": "order", "bvse": "relax", "aimd": "relax", "cineb": "relax", "electronic": "cineb"}
+"""The stage whose result each stage takes."""
 
 
 class CampaignSpec(FrozenModel):

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,9 @@ class HopCrystal:
 
     @cached_property
     def orbits(self) -> dict[str, HopOrbit]:
-        """The distinct hops by name."""
-        return distinct_hops(self.sites, self.protocol.mechanisms, self.symmetry)
+        """The distinct hops by name, as many as the protocol allows."""
+        hops = distinct_hops(self.sites, self.protocol.mechanisms, self.symmetry)
+        return dict(islice(hops.items(), self.protocol.most))
 
     @cached_property
     def states(self) -> tuple[State, ...]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atomate2 import SETTINGS
+from atomate2.vasp.sets.base import VaspInputGenerator
 from custodian import Custodian
-from custodian.custodian import CustodianError, ErrorHandler, Job, ValidationError, Validator
+from custodian.custodian import CustodianError, ErrorHandler, Job, MaxCorrectionsError, ValidationError, Validator
 from custodian.vasp.handlers import (
     FrozenJobErrorHandler,
     IncorrectSmearingHandler,
@@ -23,100 +22,38 @@ from custodian.vasp.handlers import (
     PositiveEnergyErrorHandler,
     PotimErrorHandler,
     StdErrHandler,
-    UnconvergedErrorHandler,
     VaspErrorHandler,
-    WalltimeHandler,
 )
-from custodian.vasp.interpreter import VaspModder
-from custodian.vasp.io import load_vasprun
 from custodian.vasp.jobs import VaspJob, VaspNEBJob
 from custodian.vasp.validators import VaspFilesValidator, VasprunXMLValidator
-from pymatgen.io.vasp.inputs import Poscar
+from pymatgen.io.vasp.inputs import Incar
 
 from lzc_flows.documents.base import Correction
+from lzc_flows.engines.vasp_potcars import unknown_potcars_allowed
 from lzc_flows.engines.vasp_program import vasp_commands
 from lzc_flows.errors import CalculationError
 from lzc_flows.recovery.corrections import corrections_of
+from lzc_flows.recovery.vasp_handlers import (
+    STOPPED_FILE,
+    CutShortHandler,
+    ElectronicallyUnconvergedHandler,
+    IonicallyUnconvergedHandler,
+    StopInTimeHandler,
+)
 from lzc_flows.settings import get_settings
 
 STDOUT_FILE = "vasp.out"
 STDERR_FILE = "std_err.txt"
-STOPPED_FILE = "lzc_stopped"
-"""Says that VASP was asked to stop because the time was over."""
-
 POLL_S = 0.5
 """How often custodian looks whether VASP has ended, in s."""
 
 POLLS_A_CHECK = 60
 """How many of these looks go by until the monitors look at its files."""
 
-TAIL_BYTES = 200_000
-"""So much of the end of an OUTCAR holds the time of its last ionic step."""
-
-
-class StopInTimeHandler(WalltimeHandler):
-    """Ask VASP to stop after an ionic step while there is time for three more: what it wrote then goes on later.
-
-    Custodian's own handler reads the whole OUTCAR at each look, and takes the length of a walltime, not its end.
-    """
-
-    def __init__(self, outcar: str, stop_at_s: float | None) -> None:
-        self.outcar = outcar
-        self.stop_at_s = stop_at_s
-
-    def check(self, directory: str = "./") -> bool:
-        """Return whether the time is nearly over."""
-        if self.stop_at_s is None or (Path(directory) / STOPPED_FILE).exists():
-            return False
-        return time.time() + 3 * last_ionic_step_s(Path(directory) / self.outcar) > self.stop_at_s
-
-    def correct(self, directory: str = "./") -> dict[str, Any]:
-        """Write the STOPCAR."""
-        (Path(directory) / "STOPCAR").write_text("LSTOP = .TRUE.\n")
-        (Path(directory) / STOPPED_FILE).touch()
-        return {"errors": ["the time of the batch job is nearly over"], "actions": None}
-
-
-class IonicallyUnconvergedHandler(UnconvergedErrorHandler):
-    """Custodian's handler of what did not converge, except where VASP was asked to stop."""
-
-    def check(self, directory: str = "./") -> bool:
-        """Return whether the calculation ended by itself without convergence."""
-        return not (Path(directory) / STOPPED_FILE).exists() and super().check(directory)
-
-
-class ElectronicallyUnconvergedHandler(IonicallyUnconvergedHandler):
-    """Custodian's handler of electrons that did not converge; ions may be on their way."""
-
-    def check(self, directory: str = "./") -> bool:
-        """Return whether it is the electrons."""
-        return (
-            super().check(directory) and not load_vasprun(os.path.join(directory, "vasprun.xml")).converged_electronic
-        )
-
-
-class CutShortHandler(ErrorHandler):
-    """VASP ended in the middle without a message, as when it is killed: go on from where the ions were."""
-
-    max_num_corrections = 2
-    raise_on_max = True
-
-    def __init__(self, others: Sequence[ErrorHandler]) -> None:
-        self.others = others
-
-    def check(self, directory: str = "./") -> bool:
-        """Return whether the output lacks its end and no other handler knows why."""
-        vasprun = Path(directory) / "vasprun.xml"
-        whole = vasprun.is_file() and b"</modeling>" in tail(vasprun)
-        return not whole and not any(other.check(directory) for other in self.others)
-
-    def correct(self, directory: str = "./") -> dict[str, Any]:
-        """Start again, from the CONTCAR if that is whole."""
-        actions = []
-        if is_whole_poscar(Path(directory) / "CONTCAR"):
-            actions = [{"file": "CONTCAR", "action": {"_file_copy": {"dest": "POSCAR"}}}]
-            VaspModder(directory=directory).apply_actions(actions)
-        return {"errors": ["VASP ended without a message and without its last output"], "actions": actions or ["rerun"]}
+OF_THE_IONS = frozenset(
+    ("IBRION", "ISIF", "MDALGO", "NBLOCK", "NSW", "POTIM", "SMASS", "TEBEG", "TEEND", "IOPT", "IMAGES", "SPRING")
+)
+"""Tags of how ions move, which the protocol alone decides."""
 
 
 @dataclass(frozen=True)
@@ -195,8 +132,14 @@ class VaspEnd:
     stopped: bool
 
 
+def write_inputs(inputs: VaspInputGenerator, folder: Path) -> None:
+    """Write INCAR, KPOINTS, POSCAR and POTCAR to a folder, which is made; stand-ins of POTCARs are none to warn of."""
+    with unknown_potcars_allowed():
+        inputs.write_input(os.fspath(folder))
+
+
 def run_vasp(kind: VaspKind, folder: Path) -> VaspEnd:
-    """Run VASP on the files in `folder` until it ends well, or is asked to stop because the time is over.
+    """Run VASP on the files in `folder`, again after each correction, until it ends well or the time is over.
 
     Raises
     ------
@@ -205,8 +148,50 @@ def run_vasp(kind: VaspKind, folder: Path) -> VaspEnd:
     CalculationError
         The handlers could not mend it; the line says what was wrong last.
     """
-    (folder / STOPPED_FILE).unlink(missing_ok=True)
-    (folder / "STOPCAR").unlink(missing_ok=True)
+    custodian = _custodian(kind, folder, SETTINGS.VASP_CUSTODIAN_MAX_ERRORS)
+    try:
+        custodian.run()
+    except CustodianError as error:
+        raise _failure(kind, error, corrections_of(custodian)) from error
+    return _end(custodian, folder)
+
+
+def run_vasp_once(kind: VaspKind, folder: Path) -> VaspEnd:
+    """Run VASP on the files in `folder` once; whoever runs it takes what it did before an error, and goes on.
+
+    The error is corrected in the INCAR there (see `changed_tags`).
+
+    Raises
+    ------
+    InputError
+        There is no VASP.
+    CalculationError
+        An error that no handler can correct.
+    """
+    custodian = _custodian(kind, folder, most_errors=1)
+    try:
+        custodian.run()
+    except MaxCorrectionsError:
+        pass
+    except CustodianError as error:
+        raise _failure(kind, error, corrections_of(custodian)) from error
+    return _end(custodian, folder)
+
+
+def changed_tags(folder: Path) -> dict[str, Any]:
+    """Return the tags of the electrons that handlers have changed in a folder's INCAR."""
+    now, before = (Incar.from_file(folder / name) for name in ("INCAR", "INCAR.orig"))
+    return {tag: value for tag, value in now.items() if before.get(tag) != value and tag not in OF_THE_IONS}
+
+
+def change_tags(folder: Path, tags: Mapping[str, Any]) -> None:
+    """Change tags of a folder's INCAR."""
+    (Incar.from_file(folder / "INCAR") | dict(tags)).write_file(folder / "INCAR")
+
+
+def _custodian(kind: VaspKind, folder: Path, most_errors: int) -> Custodian:
+    for leftover in (STOPPED_FILE, "STOPCAR"):
+        (folder / leftover).unlink(missing_ok=True)
     standard, gamma = (_ending_with_us(command) for command in vasp_commands())
     settings = get_settings()
     monitors = [
@@ -214,49 +199,26 @@ def run_vasp(kind: VaspKind, folder: Path) -> VaspEnd:
         StdErrHandler(output_filename=STDERR_FILE),
         StopInTimeHandler(kind.outcar, settings.stop_at_s),
     ]
-    custodian = Custodian(
+    return Custodian(
         [*kind.handlers(), *monitors],
         [kind.job(standard, output_file=STDOUT_FILE, stderr_file=STDERR_FILE, gamma_vasp_cmd=gamma, auto_npar=False)],
         validators=kind.validators,
-        max_errors=SETTINGS.VASP_CUSTODIAN_MAX_ERRORS,
+        max_errors=most_errors,
         polling_time_step=POLL_S,
         monitor_freq=POLLS_A_CHECK,
         terminate_on_nonzero_returncode=False,
         directory=os.fspath(folder),
     )
-    try:
-        custodian.run()
-    except CustodianError as error:
-        corrections = corrections_of(custodian)
-        raise CalculationError(
-            f"VASP's {kind.what} failed after {len(corrections)} corrections: {_cause(error, corrections)}"
-        ) from error
-    stopped = (folder / STOPPED_FILE).exists()
+
+
+def _end(custodian: Custodian, folder: Path) -> VaspEnd:
     mended = [correction for correction in corrections_of(custodian) if correction.actions]
-    return VaspEnd(mended, stopped)
+    return VaspEnd(mended, (folder / STOPPED_FILE).exists())
 
 
-def is_whole_poscar(path: Path) -> bool:
-    """Return whether a file holds a whole POSCAR or CONTCAR."""
-    try:
-        return len(Poscar.from_file(path, check_for_potcar=False).structure) > 0
-    except (OSError, ValueError, IndexError, TypeError):
-        return False
-
-
-def last_ionic_step_s(outcar: Path) -> float:
-    """Return how long VASP's last ionic step took, in s; 0 before the first."""
-    if not outcar.is_file():
-        return 0.0
-    found = re.findall(rb"LOOP\+:.+real time\s+([\d.]+)", tail(outcar))
-    return float(found[-1]) if found else 0.0
-
-
-def tail(path: Path) -> bytes:
-    """Return the last `TAIL_BYTES` of a file."""
-    with path.open("rb") as stream:
-        stream.seek(max(path.stat().st_size - TAIL_BYTES, 0))
-        return stream.read()
+def _failure(kind: VaspKind, error: CustodianError, corrections: list[Correction]) -> CalculationError:
+    cause = _cause(error, corrections)
+    return CalculationError(f"VASP's {kind.what} failed after {len(corrections)} corrections: {cause}")
 
 
 def _ending_with_us(command: list[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from pymatgen.io.vasp.outputs import Vasprun
 from lzc_flows.errors import CalculationError
 from lzc_flows.files import write_atomically
 from lzc_flows.recovery.history import History
-from lzc_flows.recovery.vasp import VaspKind, is_whole_poscar, run_vasp
+from lzc_flows.recovery.vasp import VaspKind, run_vasp, write_inputs
+from lzc_flows.recovery.vasp_handlers import is_whole_poscar
 
 IDENTITY_FILE = "lzc_identity"
 HISTORY_FILE = "lzc_history.json"
@@ -67,7 +67,7 @@ class VaspCalculation:
         origin = self._origin()
         goes_on = (origin / "CONTCAR").read_text() if origin is not None else None
         history = History.read(origin / HISTORY_FILE) if origin is not None else History()
-        self.inputs().write_input(os.fspath(self.folder))
+        write_inputs(self.inputs(), self.folder)
         if goes_on is not None:
             (self.folder / "POSCAR").write_text(goes_on)
         history.write(self.folder / HISTORY_FILE)

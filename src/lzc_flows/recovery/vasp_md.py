@@ -9,12 +9,12 @@ kill, or before the time was over, is kept.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,8 @@ from lzc_flows.files import write_atomically
 from lzc_flows.recovery.aimd import HISTORY_FILE, LOCK_FILE, AimdRun
 from lzc_flows.recovery.folder import alone_in
 from lzc_flows.recovery.history import History
-from lzc_flows.recovery.vasp import MD, STDOUT_FILE, is_whole_poscar, run_vasp
+from lzc_flows.recovery.vasp import MD, STDOUT_FILE, change_tags, changed_tags, run_vasp_once, write_inputs
+from lzc_flows.recovery.vasp_handlers import is_whole_poscar
 from lzc_flows.settings import get_settings
 from lzc_flows.trajectory.foreign import read_xdatcar
 from lzc_flows.trajectory.model import Frame
@@ -45,7 +46,7 @@ PROGRESS_FILE = "vasp_md.json"
 PART_STEPS = 5000
 """Most steps of one calculation: its output stays readable, and a damaged one costs no more."""
 
-MOST_CUTS = 3
+MOST_CUTS = 5
 """So many calculations on end that stop by themselves before their end: it is not an accident."""
 
 
@@ -63,12 +64,15 @@ class Progress:
         Number of the next calculation.
     poscar
         Where that starts: positions, velocities and thermostat, as VASP wrote them.
+    tags
+        What error handlers have changed of the INCAR so far.
     """
 
     identity: RunIdentity
     step: int
     part: int
     poscar: str
+    tags: dict[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write the progress, whole or not at all."""
@@ -111,8 +115,8 @@ def take_over_from_vasp(request: AimdRequest, earlier: list[Path], folder: Path)
     found = {place: progress for place in earlier if (progress := _readable(place)) and progress.identity == identity}
     if not found:
         return None
-    farthest = max(found, key=lambda place: (found[place].step, _steps_done(place / _part_name(found[place].part))))
-    part = _part_name(found[farthest].part)
+    farthest = max(found, key=lambda place: (found[place].step, _steps_done(place / part_name(found[place].part))))
+    part = part_name(found[farthest].part)
     if (farthest / part).is_dir():
         shutil.copytree(farthest / part, folder / part)
     for name in (TRAJECTORY_FILE, HISTORY_FILE):
@@ -125,7 +129,42 @@ def take_over_from_vasp(request: AimdRequest, earlier: list[Path], folder: Path)
 def done_steps(folder: Path) -> int:
     """Return how many steps of its protocol the run in a folder has done, the unfinished calculation included."""
     progress = _readable(folder)
-    return 0 if progress is None else progress.step + _steps_done(folder / _part_name(progress.part))
+    return 0 if progress is None else progress.step + _steps_done(folder / part_name(progress.part))
+
+
+def next_part(schedule: Schedule, step: int) -> tuple[Stretch, MdPart]:
+    """Return the segment to which a step of the run belongs, and the calculation that goes on from there."""
+    stretch = next(stretch for stretch in schedule.stretches if step < stretch.stop)
+    every = stretch.steps_per_frame
+    off = (step - stretch.first) % every
+    # after a cut: up to the next frame first, so that frames stay evenly spaced
+    steps = every - off if off else min(PART_STEPS // every * every or every, stretch.stop - step)
+    protocol = schedule.protocol
+    part = MdPart(
+        ensemble=stretch.ensemble,
+        start_k=stretch.target_k(step),
+        end_k=stretch.target_k(step + steps),
+        steps=steps,
+        time_step_fs=stretch.time_step_fs,
+        frame_interval_fs=stretch.time_step_fs * (steps if off else every),
+        thermostat_fs=protocol.thermostat_fs,
+        barostat_fs=protocol.barostat_fs,
+        pressure_gpa=protocol.pressure_gpa,
+    )
+    return stretch, part
+
+
+def first_poscar(request: AimdRequest) -> str:
+    """Return the POSCAR of the first calculation, with the velocities that every engine starts with."""
+    sites, order = grouped(request.structure)
+    state = starting_state(request.crystal, request.protocol, request.seed)
+    velocities = state.velocities[list(order)].tolist()
+    return Poscar(sites, velocities=velocities, sort_structure=False).get_str(significant_figures=16)
+
+
+def part_name(number: int) -> str:
+    """Return the folder of a calculation."""
+    return f"part-{number:04d}"
 
 
 class _Chain:
@@ -136,7 +175,7 @@ class _Chain:
         self.schedule = Schedule.of(request.protocol)
         self.sites, self.order = grouped(request.structure)
         identity = _identity(request)
-        self.progress = Progress.read(folder) or Progress(identity, 0, 0, self._first_poscar())
+        self.progress = Progress.read(folder) or Progress(identity, 0, 0, first_poscar(request))
         if self.progress.identity != identity:
             raise InputError(f"{folder}: of another run; take another folder")
         header = header_of(request, identity)
@@ -156,43 +195,22 @@ class _Chain:
             while self.progress.step < self.schedule.steps:
                 if get_settings().time_is_over:
                     return False, corrections
-                stretch, part = self._next()
-                here = self.folder / _part_name(self.progress.part)
+                stretch, part = next_part(self.schedule, self.progress.step)
+                here = self.folder / part_name(self.progress.part)
                 self._prepare(here, part)
-                end = run_vasp(MD, here)
-                done = self._gather()
+                end = run_vasp_once(MD, here)
                 corrections += end.corrections
+                self.progress = replace(self.progress, tags={**self.progress.tags, **changed_tags(here)})
+                done = self._gather()
                 if end.stopped:
                     return False, corrections
                 cuts = 0 if done == part.steps else cuts + 1
                 if cuts == MOST_CUTS:
                     raise CalculationError(f"VASP ended before its end {cuts} times on end: {_last_words(here)}")
-                if cuts:
+                if cuts and not end.corrections:
                     error = f"VASP ended after {done} of {part.steps} steps in segment {stretch.number}"
                     corrections.append(Correction(handler="CutShort", errors=[error], actions=["go on from there"]))
         return True, corrections
-
-    def _next(self) -> tuple[Stretch, MdPart]:
-        """Return the segment that goes on, and its next calculation."""
-        step = self.progress.step
-        stretch = next(stretch for stretch in self.schedule.stretches if step < stretch.stop)
-        every = stretch.steps_per_frame
-        off = (step - stretch.first) % every
-        # after a cut: up to the next frame first, so that frames stay evenly spaced
-        steps = every - off if off else min(PART_STEPS // every * every or every, stretch.stop - step)
-        protocol = self.request.protocol
-        part = MdPart(
-            ensemble=stretch.ensemble,
-            start_k=stretch.target_k(step),
-            end_k=stretch.target_k(step + steps),
-            steps=steps,
-            time_step_fs=stretch.time_step_fs,
-            frame_interval_fs=stretch.time_step_fs * (steps if off else every),
-            thermostat_fs=protocol.thermostat_fs,
-            barostat_fs=protocol.barostat_fs,
-            pressure_gpa=protocol.pressure_gpa,
-        )
-        return stretch, part
 
     def _prepare(self, here: Path, part: MdPart) -> None:
         """Write the input of a calculation."""
@@ -200,13 +218,14 @@ class _Chain:
         here.mkdir()
         dft = self.request.engine.dft
         assert dft is not None
-        md_inputs(dft, part, self.sites).write_input(os.fspath(here))
+        write_inputs(md_inputs(dft, part, self.sites), here)
+        change_tags(here, self.progress.tags)
         (here / "POSCAR").write_text(self.progress.poscar)
         write_atomically(here / "part.json", json.dumps(asdict(part)).encode())
 
     def _gather(self) -> int:
         """Take what the present calculation wrote into the trajectory; return the steps that it did."""
-        here = self.folder / _part_name(self.progress.part)
+        here = self.folder / part_name(self.progress.part)
         done = _steps_done(here)
         if done:
             part = MdPart(**json.loads((here / "part.json").read_text()))
@@ -259,12 +278,6 @@ class _Chain:
         whole = read_trajectory(self.folder / TRAJECTORY_FILE)
         return whole.between(float(whole.times_ps[-1])).positions[-1]
 
-    def _first_poscar(self) -> str:
-        """Return the start of the run with the velocities that every engine starts with."""
-        state = starting_state(self.request.crystal, self.request.protocol, self.request.seed)
-        velocities = state.velocities[list(self.order)].tolist()
-        return Poscar(self.sites, velocities=velocities, sort_structure=False).get_str(significant_figures=16)
-
 
 def _identity(request: AimdRequest) -> RunIdentity:
     return request.identity(engine_of(request.engine).stamp())
@@ -275,10 +288,6 @@ def _readable(place: Path) -> Progress | None:
         return Progress.read(place)
     except (OSError, ValueError, TypeError):  # a folder that others keep to themselves, or of something else
         return None
-
-
-def _part_name(number: int) -> str:
-    return f"part-{number:04d}"
 
 
 def _steps_done(here: Path) -> int:

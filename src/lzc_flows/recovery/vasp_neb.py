@@ -6,13 +6,13 @@ Henkelman, Uberuaga and Jónsson, J. Chem. Phys. 113, 9901 (2000). The band star
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from atomate2.vasp.sets.base import VaspInputGenerator
@@ -35,13 +35,14 @@ from lzc_flows.engines.vasp_inputs import grouped, neb_inputs
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.recovery.folder import alone_in
 from lzc_flows.recovery.neb import LOCK_FILE, NebRun, NebSetting
-from lzc_flows.recovery.vasp import NEB, RELAX, STDOUT_FILE, is_whole_poscar, run_vasp, tail
+from lzc_flows.recovery.vasp import NEB, RELAX, STDOUT_FILE, change_tags, changed_tags, run_vasp_once, write_inputs
 from lzc_flows.recovery.vasp_calculation import read_vasprun, ungrouped
+from lzc_flows.recovery.vasp_handlers import is_whole_poscar, tail
 from lzc_flows.recovery.vasp_relax import VaspRelaxation
 from lzc_flows.settings import get_settings
 
-MOST_LAUNCHES = 3
-"""So often a band that ran out of steps goes on from its last images."""
+MOST_LAUNCHES = 5
+"""So often a band that ran out of steps, or into an error, goes on from its last images."""
 
 REACHED = b"reached required accuracy"
 
@@ -124,6 +125,7 @@ class _Work:
         assert setting.engine.dft is not None
         self.task, self.protocol, self.dft, self.folder = task, setting.protocol, setting.engine.dft, folder
         self.corrections: list[Correction] = []
+        self.tags: dict[str, Any] = {}
         self.evaluations = self.legs = 0
 
     def relax(self) -> bool:
@@ -206,19 +208,20 @@ class _Work:
         inputs = neb_inputs(self.dft, self.protocol, len(path) - 2, band.sites(path[0]))
         for _ in range(MOST_LAUNCHES):
             band.write(path, inputs)
-            end = run_vasp(NEB, band.folder)
+            change_tags(band.folder, self.tags)
+            end = run_vasp_once(NEB, band.folder)
             self.corrections += end.corrections
+            self.tags |= changed_tags(band.folder)
             if end.stopped:
                 raise _Stopped
-            found = band.result()
-            (leg,) = found.legs
-            self.evaluations += leg.steps * (len(path) - 2)
             if band.has_reached:
+                found = band.result()
+                self.evaluations += found.legs[0].steps * (len(path) - 2)
                 return found
-            path = found.positions
+            left = band.images()
+            path = path if left is None else left
         raise _UnconvergedError(
-            f"{band.folder.name} not converged after {MOST_LAUNCHES} times {leg.steps} steps: climbing image "
-            f"{leg.fmax_climbing:.3f} eV/Å, others {leg.fmax_band:.3f} eV/Å"
+            f"{band.folder.name} not converged in {MOST_LAUNCHES} runs of VASP: {_last_words(band)}"
         )
 
 
@@ -254,7 +257,7 @@ class _Band:
     def write(self, path: NDArray[np.float64], inputs: VaspInputGenerator) -> None:
         """Write the inputs and every image's POSCAR; what was there before goes."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        inputs.write_input(os.fspath(self.folder))
+        write_inputs(inputs, self.folder)
         for number, image in enumerate(path):
             here = self.folder / f"{number:02d}"
             here.mkdir()
@@ -267,7 +270,7 @@ class _Band:
         positions = self.images()
         if positions is None:
             raise CalculationError(f"{self.folder}: a CONTCAR is missing or not whole")
-        inner = self._inner
+        inner = self.inner
         runs = [read_vasprun(folder) for folder in inner]
         forces = [_ImageForces.read(folder / "OUTCAR") for folder in inner]
         energies = [float(run.ionic_steps[-1]["e_0_energy"]) for run in runs]
@@ -288,7 +291,7 @@ class _Band:
 
     def images(self) -> NDArray[np.float64] | None:
         """Return all images in the order of the ions, unwrapped; None where they are not whole."""
-        contcars = [folder / "CONTCAR" for folder in self._inner]
+        contcars = [folder / "CONTCAR" for folder in self.inner]
         if not contcars or not all(is_whole_poscar(contcar) for contcar in contcars):
             return None
         first, last = (end.positions for end in self.ends)
@@ -301,9 +304,18 @@ class _Band:
         return np.array([*images, last])
 
     @property
-    def _inner(self) -> list[Path]:
+    def inner(self) -> list[Path]:
         """The folders of the images between the ends."""
         return sorted(self.folder.glob("[0-9][0-9]"))[1:-1]
+
+
+def _last_words(band: _Band) -> str:
+    """Return what VASP said last of the forces, or at all."""
+    forces = [_ImageForces.read(folder / "OUTCAR") for folder in band.inner if (folder / "OUTCAR").is_file()]
+    if forces:
+        return f"largest force {max(force.largest for force in forces):.3f} eV/Å"
+    said = tail(band.folder / STDOUT_FILE).decode(errors="replace").strip().splitlines()
+    return said[-1].strip() if said else "it said nothing"
 
 
 def _same(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
