@@ -145,8 +145,8 @@ def table() -> str:
     for name, row in rows.items():
         lattice = structure_of(row).lattice
         longest = np.linalg.norm(row["forces_ev_per_angstrom"], axis=1).max()
-        size = f"{lattice.a:.3f} | {lattice.c:.3f} | {lattice.volume:.1f}"
-        lines.append(f"| {name} | {row['steps']} | {row['wall_s']} | {size} | {row['energy_ev']:.4f} | {longest:.4f} |")
+        cell = f"{lattice.a:.3f} | {lattice.c:.3f} | {lattice.volume:.1f}"
+        lines.append(f"| {name} | {row['steps']} | {row['wall_s']} | {cell} | {row['energy_ev']:.4f} | {longest:.4f} |")
     return "\n".join(lines)
 
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import multiprocessing
 import os
 import secrets
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -12,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pymatgen.core
 import pytest
 import yaml
+from atomate2 import SETTINGS
 from pymatgen.core import Structure
 
 from lzc_flows.band.settle import SettleLimits, settle
@@ -26,6 +30,8 @@ from lzc_flows.engines.mlip import MLIPS
 from lzc_flows.hopping.ends import Ends, ends
 from lzc_flows.hopping.hops import find_hops
 from lzc_flows.hopping.host_sites import host_sites
+from lzc_flows.recovery import vasp
+from lzc_flows.rehearsal.potcars import write_library
 from lzc_flows.settings import get_settings
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -63,6 +69,86 @@ def environment(**settings: str) -> Iterator[None]:
 def set_lzc() -> Callable[..., contextlib.AbstractContextManager[None]]:
     """A context manager that sets `LZC_*` variables and nothing else of that prefix."""
     return environment
+
+
+@dataclass(frozen=True)
+class VaspStandIn:
+    """The stand-in for VASP that atomate2's settings name, with a library of POTCARs; see `lzc_flows.rehearsal`."""
+
+    folder: Path
+    library: Path
+    patch: pytest.MonkeyPatch
+
+    def fail(self, *faults: dict[str, Any]) -> None:
+        """Let it fail from now on, as `lzc_flows.rehearsal.faults` has it; without faults, let it work."""
+        (self.folder / "faults.json.state").unlink(missing_ok=True)
+        (self.folder / "faults.json").write_text(json.dumps(faults))
+
+    def happened(self) -> int:
+        """How many faults have happened."""
+        state = self.folder / "faults.json.state"
+        return sum(json.loads(state.read_text()).values()) if state.is_file() else 0
+
+    def set(self, **settings: object) -> None:
+        """Set `LZC_*` variables; None takes one away."""
+        for name, value in settings.items():
+            if value is None:
+                self.patch.delenv(name, raising=False)
+            else:
+                self.patch.setenv(name, str(value))
+        get_settings.cache_clear()
+
+    def command(self, *command: str) -> None:
+        """Let another command be VASP."""
+        for name in ("VASP_CMD", "VASP_GAMMA_CMD"):
+            self.patch.setattr(SETTINGS, name, shlex.join(command))
+            # workers are processes of their own
+            self.patch.setenv(f"ATOMATE2_{name}", shlex.join(command))
+
+    def potcars(self, library: Path | None) -> None:
+        """Let another folder, or none, be the library of POTCARs."""
+        if library is None:
+            self.patch.delitem(pymatgen.core.SETTINGS, "PMG_VASP_PSP_DIR", raising=False)
+            self.patch.delenv("PMG_VASP_PSP_DIR", raising=False)
+        else:
+            self.patch.setitem(pymatgen.core.SETTINGS, "PMG_VASP_PSP_DIR", str(library))
+            self.patch.setenv("PMG_VASP_PSP_DIR", str(library))
+
+
+@contextlib.contextmanager
+def standing_in(folder: Path, library: Path) -> Iterator[VaspStandIn]:
+    """The stand-in is VASP."""
+    with environment(LZC_REHEARSAL_FAULTS=str(folder / "faults.json")), pytest.MonkeyPatch.context() as patch:
+        stand_in = VaspStandIn(folder, library, patch)
+        stand_in.fail()
+        stand_in.command(sys.executable, "-m", "lzc_flows.rehearsal")
+        stand_in.potcars(library)
+        patch.setattr(vasp, "POLL_S", 0.05)
+        patch.setattr(vasp, "POLLS_A_CHECK", 4)
+        for name in ("SLURM_JOB_END_TIME", "CUSTODIAN_WALLTIME_START"):
+            patch.delenv(name, raising=False)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        get_settings.cache_clear()
+        yield stand_in
+
+
+@pytest.fixture(scope="session")
+def potcars(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A library of stand-ins for POTCARs."""
+    return write_library(tmp_path_factory.mktemp("potcars"))
+
+
+@pytest.fixture
+def vasp_stand_in(tmp_path_factory: pytest.TempPathFactory, potcars: Path) -> Iterator[VaspStandIn]:
+    """The stand-in for VASP is VASP in this test, and does as it is told."""
+    with standing_in(tmp_path_factory.mktemp("stand-in"), potcars) as stand_in:
+        yield stand_in
+
+
+@pytest.fixture(scope="module")
+def vasp_stands_in(tmp_path_factory: pytest.TempPathFactory, potcars: Path) -> Callable[[], Any]:
+    """A context manager in which the stand-in for VASP is VASP, for what several tests look at."""
+    return lambda: standing_in(tmp_path_factory.mktemp("stand-in"), potcars)
 
 
 @pytest.fixture

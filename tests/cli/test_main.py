@@ -14,7 +14,7 @@ from lzc_flows.errors import CalculationError, InputError
 
 LZC = Path(sys.executable).with_name("lzc")
 CAMPAIGN_COMMANDS = ("submit", "advance", "work", "run", "status", "recover", "query", "rank")
-OTHER_COMMANDS = ("grid", "bvse", "cost", "models", "db")
+OTHER_COMMANDS = ("grid", "bvse", "cost", "inputs", "doctor", "models", "db")
 SUBCOMMANDS = ("models/install", "models/list", "db/start", "db/stop", "db/status")
 COMMANDS = CAMPAIGN_COMMANDS + OTHER_COMMANDS + SUBCOMMANDS
 HEAVY = {"pymatgen", "numba", "matplotlib", "torch", "atomate2", "jobflow", "fireworks", "maggma", "chgnet"}

@@ -16,7 +16,7 @@ from lzc_flows.database import candidates as candidates_module
 from lzc_flows.database.candidates import CandidateBuilder, build_candidates
 from lzc_flows.database.queries import candidates, ranking_table
 from lzc_flows.database.stores import CANDIDATES, PLAN, TASKS, Database
-from lzc_flows.documents.base import EngineStamp
+from lzc_flows.documents.base import Correction, EngineStamp
 from lzc_flows.documents.bvse import Barriers, BvseDoc
 from lzc_flows.documents.candidate import CandidateDoc, PlannedCandidate
 from lzc_flows.documents.neb import HopDoc, HopNetworkDoc, MoveDoc, SurroundingsDoc
@@ -198,6 +198,68 @@ def test_barriers_of_hops_are_in_the_summary_with_how_many_were_found(plan: Data
     assert summary["stages"]["cineb"]["uuid"] == "n"
     table = ranking_table(plan, "tiny").set_index("key")
     assert (table.loc[KEY, "neb_barrier_c"], table.loc[KEY, "neb_barrier_3d"]) == (0.3, math.inf)
+
+
+def store_output(database: Database, stage: str, output: Any, uuid: str) -> None:
+    """Write a task document of the stage's own key, as jobflow does when a job ends."""
+    with database.job_store() as job_store:
+        job_store.update(
+            {
+                "uuid": uuid,
+                "index": 1,
+                "output": output,
+                "completed_at": datetime(2026, 1, 1).isoformat(),
+                "metadata": {"key": f"{stage}_{KEY}", "stage": stage},
+            }
+        )
+
+
+def mended(handler: str, errors: list[str], actions: list[str]) -> dict[str, Any]:
+    return Correction(handler=handler, errors=errors, actions=actions).model_dump()
+
+
+def test_corrections_of_every_stage_are_in_the_summary_and_can_be_asked_for(plan: Database) -> None:
+    stages = ("relax", "bvse", "cineb", "a_stage_of_later")
+    keys = {stage: f"{stage}_{KEY}" for stage in stages}
+    plan.collection(PLAN).update_one({"key": KEY}, {"$set": {"stage_keys": keys}})
+    assert only_summary(plan)["corrections"] == []
+    slow = mended("VaspErrorHandler", ["zbrent"], ["INCAR: ALGO = Normal", "CONTCAR copied to POSCAR"])
+    noted = mended("StopInTimeHandler", ["the time of the batch job is nearly over"], [])
+    relaxed = {"energy_per_atom_ev": -3.0, "max_force_ev_per_angstrom": 0.01, "volume_change": 0.02}
+    store_output(plan, "relax", {**relaxed, "corrections": [slow, noted]}, "r")
+    store_output(plan, "bvse", bvse((0.1, 0.2, 0.3)), "b")  # a document without any
+    names = ("1d", "2d", "3d", "a", "b", "c", "ab")
+    hops = network(dict.fromkeys(names, 0.3), {"converged": 1})
+    bent = Correction(handler="FailedHandler", errors=["path-1"], actions=["4 times the steps"])
+    store_output(plan, "cineb", hops.model_copy(update={"corrections": [bent]}), "n")
+    store_output(plan, "a_stage_of_later", {"corrections": [slow]}, "l")
+    summary = only_summary(plan)
+    assert summary["corrections"] == [
+        "relax: VaspErrorHandler: INCAR: ALGO = Normal",
+        "relax: VaspErrorHandler: CONTCAR copied to POSCAR",
+        "relax: StopInTimeHandler: the time of the batch job is nearly over",
+        "cineb: FailedHandler: 4 times the steps",
+        "a_stage_of_later: VaspErrorHandler: INCAR: ALGO = Normal",
+        "a_stage_of_later: VaspErrorHandler: CONTCAR copied to POSCAR",
+    ]
+    assert summary["relax_corrections"] == 2
+    found = {
+        where: len(candidates(plan, "tiny", where)) for where in ("corrections~algo = normal", "corrections~Damped")
+    }
+    assert found == {"corrections~algo = normal": 1, "corrections~Damped": 0}
+
+
+def test_a_summary_of_an_older_version_is_built_again(plan: Database) -> None:
+    """One that lacks a field, and says itself what it was built from."""
+    whole = only_summary(plan)
+    older = [entry for entry in whole["built_from"] if not entry.startswith("fields:")]
+    assert len(older) == len(whole["built_from"]) - 1
+    plan.collection(CANDIDATES).update_one(
+        {"key": KEY}, {"$set": {"built_from": older}, "$unset": {"corrections": True}}
+    )
+    assert number_built(plan) == 1
+    assert only_summary(plan) == whole
+    assert number_built(plan) == 0
 
 
 def test_hops_of_which_none_converged_are_none_converged(plan: Database) -> None:

@@ -65,10 +65,31 @@ def doped(key: str, ion: str, site: str, **numbers: Any) -> dict[str, Any]:
     }
 
 
+MENDED = ["relax: VaspErrorHandler: INCAR: ALGO = Normal", "aimd: CutShort: go on from there (1.5 ps)"]
+SLOWED = ["cineb: VaspErrorHandler: INCAR: ALGO = Fast", "relax: LargeSigmaHandler: INCAR: SIGMA = 0.03"]
+
 SUMMARIES = [
     UNDOPED,
-    doped("Ti3-1a", "Ti3+", "1a", barrier_1d=0.3, barrier_2d=0.55, barrier_3d=math.inf, extra_mobile=1),
-    doped("Ti4-2d", "Ti4+", "2d", barrier_1d=0.7, barrier_2d=0.8, barrier_3d=0.9, order_exhaustive=False),
+    doped(
+        "Ti3-1a",
+        "Ti3+",
+        "1a",
+        barrier_1d=0.3,
+        barrier_2d=0.55,
+        barrier_3d=math.inf,
+        extra_mobile=1,
+        corrections=MENDED,
+    ),
+    doped(
+        "Ti4-2d",
+        "Ti4+",
+        "2d",
+        barrier_1d=0.7,
+        barrier_2d=0.8,
+        barrier_3d=0.9,
+        order_exhaustive=False,
+        corrections=SLOWED,
+    ),
     doped("Tl3-1a", "Tl3+", "1a", cost_usd_per_kg=None, extra_mobile=1),
 ]
 
@@ -117,6 +138,25 @@ def filled(database: Database) -> Database:
         ("campaigns=2026", "Ti3-1a Ti4-2d Tl3-1a undoped"),
         ("cation_site=1a", "Ti3-1a Tl3-1a"),
         ("key=undoped", "undoped"),
+        # which candidates needed ALGO = Normal?
+        ("corrections~ALGO = Normal", "Ti3-1a"),
+        ("corrections ~ 'algo = normal'", "Ti3-1a"),
+        ("corrections~INCAR: ALGO", "Ti3-1a Ti4-2d"),
+        ("corrections~ALGO = Normal, corrections~CutShort", "Ti3-1a"),
+        ("corrections~ALGO = Normal, corrections~SIGMA", ""),
+        # as it stands: neither a regular expression nor another operator
+        ("corrections~ALGO.*Normal", ""),
+        ("corrections~(1.5 ps)", "Ti3-1a"),
+        ("corrections~1x5", ""),
+        ("corrections~there (", "Ti3-1a"),
+        ("corrections~>=", ""),
+        # of the whole list, one entry is enough
+        ("corrections=cineb: VaspErrorHandler: INCAR: ALGO = Fast", "Ti4-2d"),
+        ("formula~zr3", "Ti3-1a Ti4-2d Tl3-1a undoped"),
+        ("cation~3+", "Ti3-1a Tl3-1a"),
+        ("cation~ti", "Ti3-1a Ti4-2d"),
+        ("cation~none", ""),
+        ("column~×1", "Ti3-1a Ti4-2d Tl3-1a"),
     ],
 )
 def test_filters(filled: Database, where: str, found: str) -> None:
@@ -148,9 +188,13 @@ def test_filters_stay_within_the_campaign(filled: Database) -> None:
         ("barrier_3d<low", "condition 'barrier_3d<low': a number is allowed, or = none"),
         ("barrier_3d<none", "condition 'barrier_3d<none': a number is allowed, or = none"),
         ("extra_mobile=many", "a number is allowed"),
-        ("cation<Ti", "condition 'cation<Ti': = and != are allowed for text"),
-        ("arrangements>100", "= and != are allowed for text"),
+        ("cation<Ti", "condition 'cation<Ti': =, != and ~ are allowed for text"),
+        ("arrangements>100", "=, != and ~ are allowed for text"),
         ("order_exhaustive=maybe", "true, false or none is allowed"),
+        ("barrier_3d~0.6", "condition 'barrier_3d~0.6': ~ is allowed for text and lists of text"),
+        ("order_exhaustive~true", "~ is allowed for text and lists of text"),
+        ("engines~nep", "~ is allowed for text and lists of text"),
+        ("corrections~", "condition 'corrections~': FIELD OPERATOR VALUE"),
     ],
 )
 def test_bad_conditions_are_named(where: str, named: str) -> None:

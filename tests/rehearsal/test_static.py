@@ -67,7 +67,7 @@ def test_configurations_and_bands(folder: Path, salt: Structure) -> None:
 
 def test_emmet_makes_a_task_of_it(folder: Path) -> None:
     task = TaskDoc.from_directory(folder)
-    assert (task.state.value, task.task_type.value, task.run_type.value) == ("successful", "Static", "PBE")
+    assert (task.state.value, task.task_type.value, task.run_type.value) == ("successful", "Static", "GGA")
     assert task.output.bandgap > 3
     assert task.vasp_version.startswith("6.")
 

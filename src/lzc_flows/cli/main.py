@@ -7,7 +7,24 @@ import sys
 
 import typer
 
-from lzc_flows.cli import aimd, arrhenius, barriers, bvse, campaign, cost, db, diffusion, grid, hops, models, neb, order
+from lzc_flows.cli import (
+    aimd,
+    arrhenius,
+    barriers,
+    bvse,
+    campaign,
+    cost,
+    db,
+    diffusion,
+    doctor,
+    grid,
+    hops,
+    inputs,
+    models,
+    neb,
+    order,
+    rehearse,
+)
 from lzc_flows.cli.common import stderr, warnings_as_lines
 from lzc_flows.errors import CalculationError, InputError
 
@@ -18,7 +35,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (campaign, grid, order, bvse, hops, neb, barriers, aimd, diffusion, arrhenius, cost, models, db):
+for group in (
+    campaign,
+    grid,
+    order,
+    bvse,
+    hops,
+    neb,
+    barriers,
+    aimd,
+    diffusion,
+    arrhenius,
+    inputs,
+    rehearse,
+    cost,
+    models,
+    doctor,
+    db,
+):
     group.register(app)
 
 

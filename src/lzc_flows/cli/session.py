@@ -27,6 +27,13 @@ class Session:
     def __init__(self, reference: str) -> None:
         self.reference = reference
 
+    @classmethod
+    def of(cls, campaign: Campaign) -> Session:
+        """Return the session of a campaign that is there already."""
+        session = cls(campaign.spec.name)
+        session.campaign = campaign
+        return session
+
     @cached_property
     def database(self) -> Database:
         """The database of the settings; a bad campaign file is refused before a server is started for it."""
@@ -71,11 +78,13 @@ class Session:
         return Path(self.reference).suffix in (".yaml", ".yml")
 
     def require_runnable(self) -> None:
-        """Raise `InputError` if an engine of the campaign is not installed, or softBV lacks one of its pairs."""
+        """Raise `InputError` if an engine is not there or cannot treat the ions, or softBV lacks a pair."""
         from lzc_flows.flows.coverage import require_pairs
+        from lzc_flows.flows.treatable import require_engines
 
         _ = self.campaign.candidates
         require_pairs(self.campaign)
+        require_engines(self.campaign)
 
     def setting(self, workers: int) -> Setting:
         """Return all that a run on this machine needs."""

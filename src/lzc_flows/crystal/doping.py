@@ -92,8 +92,8 @@ class DopedCell:
 
     Attributes
     ----------
-    ions
-        The ions that are in it, the host's first; one that the dopants or vacancies leave none of is not.
+    ion_counts
+        Number of each ion in it, the host's first; one that the dopants or vacancies leave none of is not there.
     extra_mobile
         Mobile ions to add on vacant sites; negative for vacancies to make.
     arrangements
@@ -102,9 +102,14 @@ class DopedCell:
 
     combination: Combination
     composition: Composition
-    ions: tuple[str, ...]
+    ion_counts: dict[str, int]
     extra_mobile: int
     arrangements: int
+
+    @property
+    def ions(self) -> tuple[str, ...]:
+        """The ions that are in it."""
+        return tuple(self.ion_counts)
 
     @property
     def formula(self) -> str:
@@ -175,8 +180,8 @@ def doped_cell(frame: HostFrame, combination: Combination) -> DopedCell:
     elements: Counter[str] = Counter()
     for ion, number in counts.items():
         elements[element_of(ion)] += number
-    ions = tuple(ion for ion, number in counts.items() if number)
-    return DopedCell(combination, Composition(elements), ions, extra, arrangements * ways)
+    present = {ion: number for ion, number in counts.items() if number}
+    return DopedCell(combination, Composition(elements), present, extra, arrangements * ways)
 
 
 def _check_substitution(frame: HostFrame, part: Substitution) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,14 +31,17 @@ _SUMMARY_FIELDS = {
     "aimd": {},
     "cineb": {},
 }
-"""For each stage, from the summary's field to the document's; a later stage adds a row here."""
+"""For each stage, from the summary's field to the document's; a later stage with numbers adds a row here."""
+
+_FORM = hashlib.sha256(" ".join(CandidateDoc.model_fields).encode()).hexdigest()[:8]
+"""Changes with the fields of a summary: those of an older version are built again."""
 
 
 class CandidateBuilder(Builder):
     """Builds the summaries that are missing or out of date.
 
-    A summary names the task documents and the plan that it was built from; it is built again when these
-    change, so that a second run without news writes nothing.
+    A summary names the task documents and the plan that it was built from, and its own fields; it is built again when
+    these change, so that a second run without news writes nothing.
     """
 
     def __init__(self, database: Database, **settings: Any) -> None:
@@ -69,13 +73,14 @@ class CandidateBuilder(Builder):
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return the summary of one candidate."""
         plan = {name: value for name, value in item["plan"].items() if name != "_id"}
-        summary: dict[str, Any] = {"engines": {}, "stages": {}}
+        summary: dict[str, Any] = {"engines": {}, "stages": {}, "corrections": []}
         for stage, task in item["tasks"].items():
             record = StageRecord(uuid=task["uuid"], index=task["index"], completed_at=task["completed_at"])
             summary["stages"][stage] = record
             output = self._output(task)
-            for field, source in _SUMMARY_FIELDS[stage].items():
+            for field, source in _SUMMARY_FIELDS.get(stage, {}).items():
                 summary[field] = output[source]
+            summary["corrections"] += _corrections(stage, output)
             if output.get("engine"):
                 summary["engines"][stage] = f"{output['engine']['name']} ({output['engine']['version']})"
             if stage == "order":
@@ -111,6 +116,15 @@ def build_candidates(database: Database) -> None:
             store.close()
 
 
+def _corrections(stage: str, output: dict[str, Any]) -> list[str]:
+    """Return what custodian did in a stage, one line an action; of a handler that only took note, its errors."""
+    return [
+        f"{stage}: {correction['handler']}: {words}"
+        for correction in output.get("corrections") or []
+        for words in correction["actions"] or correction["errors"]
+    ]
+
+
 def _transport(output: dict[str, Any]) -> dict[str, Any]:
     """Return what molecular dynamics says; a diffusivity only of a framework that stayed what it is."""
     stability, diffusion = output["stability"], output["diffusion"]
@@ -144,7 +158,7 @@ def _origin(plan: dict[str, Any], tasks: dict[str, dict]) -> list[str]:
     documents = [
         f"{stage}:{task['uuid']}:{task['index']}:{task['completed_at']}" for stage, task in sorted(tasks.items())
     ]
-    return [*documents, *(f"campaign:{name}" for name in sorted(plan["campaigns"]))]
+    return [f"fields:{_FORM}", *documents, *(f"campaign:{name}" for name in sorted(plan["campaigns"]))]
 
 
 def _cost(formula: str) -> float | None:

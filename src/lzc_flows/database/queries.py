@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pandas as pd
 
@@ -13,8 +13,11 @@ from lzc_flows.documents.candidate import CandidateDoc
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.criteria import CRITERIA
 
-_CONDITION = re.compile(r"^\s*(?P<field>\w+)\s*(?P<operator><=|>=|!=|=|<|>)\s*(?P<value>.+?)\s*$")
+_CONDITION = re.compile(r"^\s*(?P<field>\w+)\s*(?P<operator><=|>=|!=|=|<|>|~)\s*(?P<value>.+?)\s*$")
+"""The first operator counts: a value may hold others."""
+
 _OPERATORS = {"=": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
+_CONTAINS = "~"
 _ION_FIELDS = {"cation": "cation_element", "anion": "anion_element"}
 """Fields whose value may be an ion (Ti3+) or its element (Ti)."""
 
@@ -22,7 +25,8 @@ _ION_FIELDS = {"cation": "cation_element", "anion": "anion_element"}
 def parse_where(where: str) -> dict[str, Any]:
     """Return the MongoDB filter of an expression such as ``cation=Ti, barrier_3d<0.6``.
 
-    Conditions are joined by commas, all must hold. ``none`` stands for a value that is not there.
+    Conditions are joined by commas, all must hold. ``none`` stands for a value that is not there. ``~`` asks whether
+    a text, or one of a list of texts, contains a value, in capitals or not: ``corrections~ALGO = Normal``.
 
     Raises
     ------
@@ -41,6 +45,8 @@ def _parse_condition(text: str) -> dict[str, Any]:
     if field not in CandidateDoc.model_fields:
         allowed = ", ".join(CandidateDoc.model_fields)
         raise InputError(f"condition {text.strip()!r}: unknown field {field!r}; allowed are {allowed}")
+    if operator == _CONTAINS:
+        return {field: {"$regex": _contained(text, match), "$options": "i"}}
     value = _parse_value(text, match)
     if field in _ION_FIELDS and isinstance(value, str) and not value.endswith(("+", "-")):
         field = _ION_FIELDS[field]
@@ -64,6 +70,14 @@ def _parse_value(condition: str, match: re.Match[str]) -> Any:
     raise InputError(f"condition {condition.strip()!r}: {_allowed(kinds)}")
 
 
+def _contained(condition: str, match: re.Match[str]) -> str:
+    """Return the regular expression of a text that contains the value as it stands."""
+    annotation = CandidateDoc.model_fields[match["field"]].annotation
+    if str not in _kinds(annotation) or get_origin(annotation) is dict:
+        raise InputError(f"condition {condition.strip()!r}: ~ is allowed for text and lists of text")
+    return re.escape(match["value"].strip("'\""))
+
+
 def _kinds(annotation: Any) -> set[Any]:
     """Return the types that a field's annotation is made of, such as float and None."""
     parts = get_args(annotation)
@@ -73,7 +87,7 @@ def _kinds(annotation: Any) -> set[Any]:
 def _allowed(kinds: set[Any]) -> str:
     if int in kinds or float in kinds:
         return "a number is allowed, or = none"
-    return "true, false or none is allowed" if bool in kinds else "= and != are allowed for text"
+    return "true, false or none is allowed" if bool in kinds else "=, != and ~ are allowed for text"
 
 
 def campaign_document(database: Database, name: str) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _answers(uri: str, timeout_s: float) -> bool:
 def _launch(files: _Files) -> ServerInfo:
     """Start the daemon; the caller holds the lock and has seen that none runs."""
     command = [
-        *(_daemon(), "--config", str(files.config), "--host", _LOOPBACK, "--storage-path", str(files.data)),
+        *(daemon_path(), "--config", str(files.config), "--host", _LOOPBACK, "--storage-path", str(files.data)),
         *("--sync-on-commit", "--cache-size", _CACHE_SIZE, "--log-level", "WARNING"),
     ]
     files.data.mkdir(parents=True, exist_ok=True)
@@ -220,7 +220,8 @@ def _death(files: _Files, reason: str) -> CalculationError | InputError:
     return CalculationError(f"the embedded database {files.data} died at its start: {reason} (log: {files.log})")
 
 
-def _daemon() -> str:
+def daemon_path() -> str:
+    """Return the path of SecantusDB's daemon; raise `InputError` where it is not installed."""
     beside = Path(sys.executable).with_name(_DAEMON)
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which(_DAEMON)
     if found is None:

@@ -6,6 +6,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from lzc_flows.documents.dft import DftProtocol
+
 
 class Document(BaseModel):
     """A document whose fields are all named: a misspelt one is an error."""
@@ -23,6 +25,7 @@ class EngineStamp(Document):
 
     name: str = Field(description="Name that campaigns use, such as nep.")
     version: str = Field(description="Version of the package and of the model, with the model's checksum.")
+    dft: DftProtocol | None = Field(default=None, description="How electrons are treated; None without any.")
 
 
 class Correction(Document):

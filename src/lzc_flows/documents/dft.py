@@ -5,6 +5,9 @@ The named ones are those of the sources. What each number becomes in each engine
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -105,3 +108,8 @@ LZRC = DftProtocol(cutoff_ev=450.0, scf_ev=5e-6, kpoints=Kpoints(length_angstrom
 
 NAMED_DFT = {"lzc": LZC, "lzc-aimd": LZC_AIMD, "lzrc": LZRC}
 """The protocols of the sources by name."""
+
+
+def checksum(numbers: Mapping[str, Any]) -> str:
+    """Return eight characters that differ for other numbers."""
+    return hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()[:8]

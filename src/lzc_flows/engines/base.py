@@ -55,6 +55,12 @@ class Ions:
         return (*self.species, *(f"{state:+g}" for state in self.oxidation_states))
 
     @classmethod
+    def of_counts(cls, counts: Mapping[str, int]) -> Self:
+        """Return so many ions of each kind, such as ``{"Li+": 6, ...}``."""
+        found = [Species.from_str(ion) for ion, number in counts.items() for _ in range(number)]
+        return cls(tuple(ion.symbol for ion in found), tuple(float(ion.oxi_state or 0) for ion in found))
+
+    @classmethod
     def of_stored(cls, content: Mapping[str, Any]) -> Self:
         """Return the ions whose fields a JSON document holds."""
         return cls(tuple(content["species"]), tuple(content.get("oxidation_states", ())))
@@ -88,6 +94,16 @@ class Engine(Protocol):
         ------
         InputError
             The engine is not installed; the line says how to install it.
+        """
+        ...
+
+    def require(self, ions: Ions) -> None:
+        """Refuse ions that it cannot treat, before anything is submitted.
+
+        Raises
+        ------
+        InputError
+            An element that it does not know, or what else stands against them, in one line.
         """
         ...
 

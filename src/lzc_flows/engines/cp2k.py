@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lzc_flows.documents.base import EngineStamp
-from lzc_flows.documents.dft import DftProtocol
+from lzc_flows.documents.dft import DftProtocol, checksum
 from lzc_flows.dynamics.forces import ForceField
 from lzc_flows.engines.base import Ions
 from lzc_flows.engines.cp2k_basis import require_bases
@@ -29,7 +29,7 @@ class Cp2kEngine:
     )
 
     def stamp(self) -> EngineStamp:
-        """Return CP2K's version.
+        """Return CP2K's version and what else its results follow from.
 
         Raises
         ------
@@ -37,9 +37,12 @@ class Cp2kEngine:
             CP2K or its data are not there; the line says what to do.
         """
         cp2k_command()  # says what is missing
-        return EngineStamp(name=self.name, version=f"cp2k {cp2k_installation().version}")
+        cp2k = self.dft.cp2k
+        numbers = f"{cp2k.basis}, {cp2k.density_cutoff_ry:g} Ry, numbers {checksum(self.dft.for_cp2k)}"
+        version = f"CP2K {cp2k_installation().version}, {self.dft.functional}, {numbers}"
+        return EngineStamp(name=self.name, version=version, dft=self.dft)
 
-    def require_elements(self, ions: Ions) -> None:
+    def require(self, ions: Ions) -> None:
         """Refuse ions that CP2K cannot treat, before anything is submitted.
 
         Raises
@@ -60,5 +63,5 @@ class Cp2kEngine:
             CP2K is not installed, or it cannot treat the ions.
         """
         self.stamp()
-        self.require_elements(ions)
+        self.require(ions)
         return Cp2kForceField(ions, self.dft)

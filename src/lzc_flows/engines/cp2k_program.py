@@ -22,6 +22,13 @@ NEWEST_FIRST = ("cp2k.psmp", "cp2k.popt", "cp2k.ssmp", "cp2k.sopt", "cp2k")
 
 _VERSION_S = 60.0
 
+_OPEN_MPI: Mapping[str, str] = {
+    # a process that waits for a geometry, or for its fellows on a full machine, does not take a core meanwhile
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+    # it refuses to run as root, where containers and test machines have nobody else
+    **({"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}),
+}
+
 HINT = "install CP2K (Debian: `apt install cp2k`), or set ATOMATE2_CP2K_CMD to what starts it, such as 'srun cp2k.psmp'"
 
 
@@ -71,13 +78,7 @@ def cp2k_command() -> tuple[str, ...]:
 
 def cp2k_environment() -> dict[str, str]:
     """Return the environment in which CP2K runs: one thread a process, as many processes as the command says."""
-    return {"OMP_NUM_THREADS": "1", **_AS_ROOT, **os.environ}
-
-
-_AS_ROOT: Mapping[str, str] = (
-    # Open MPI refuses to run as root, where containers and test machines have nobody else
-    {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} if os.geteuid() == 0 else {}
-)
+    return {"OMP_NUM_THREADS": "1", **_OPEN_MPI, **os.environ}
 
 
 @cache

@@ -49,6 +49,9 @@ class ChgnetEngine:
         """Return atomate2's Maker with CHGNet on the CPU or, where there is one, the GPU."""
         return _relax_maker("CHGNet", {}, protocol)
 
+    def require(self, ions: Ions) -> None:
+        """Refuse nothing: CHGNet has a number for every element."""
+
     def force_field(self, ions: Ions) -> ForceField:
         """Return CHGNet's own prediction."""
         self.stamp()  # says what is not installed
@@ -77,6 +80,15 @@ class NepEngine:
     def relax_maker(self, protocol: RelaxProtocol) -> ForceFieldRelaxMaker:
         """Return atomate2's Maker with calorine's CPU calculator."""
         return _relax_maker("NEP", {"model_filename": str(model("nep89").path)}, protocol)
+
+    def require(self, ions: Ions) -> None:
+        """Refuse elements that the model does not have: its first line names those that it has."""
+        self.stamp()
+        with model("nep89").path.open() as stream:
+            known = set(stream.readline().split()[2:])
+        unknown = sorted(set(ions.species) - known)
+        if unknown:
+            raise InputError(f"engine 'nep': its model does not know {unknown[0]}")
 
     def force_field(self, ions: Ions) -> ForceField:
         """Return calorine's binding of nep_cpu."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lzc_flows.documents.base import EngineStamp
-from lzc_flows.documents.dft import DftProtocol
+from lzc_flows.documents.dft import DftProtocol, checksum
 from lzc_flows.engines.vasp_potcars import FUNCTIONAL
 from lzc_flows.engines.vasp_program import STAND_IN, vasp_commands
 
@@ -28,7 +28,7 @@ class VaspEngine:
     def stamp(self) -> EngineStamp:
         """Return what its results follow from: POTCARs and numbers, and a stand-in where there is one.
 
-        Which VASP it is shows only when it runs: documents have that.
+        Which VASP it is shows only when it runs: its OUTCAR says so.
 
         Raises
         ------
@@ -37,9 +37,16 @@ class VaspEngine:
         """
         standard, _ = vasp_commands()
         program = "a stand-in for VASP" if STAND_IN in standard else "VASP"
-        numbers = hashlib.sha256(json.dumps(self.dft.for_vasp, sort_keys=True).encode()).hexdigest()[:8]
+        numbers = checksum(self.dft.for_vasp)
         version = f"{program}, {self.dft.functional}, {FUNCTIONAL}, {self.dft.cutoff_ev:g} eV, numbers {numbers}"
-        return EngineStamp(name=self.name, version=version)
+        return EngineStamp(name=self.name, version=version, dft=self.dft)
+
+    def require(self, ions: Ions) -> None:
+        """Refuse ions without a POTCAR, an odd electron where spins are forbidden, and tags against the protocol."""
+        from lzc_flows.engines.vasp_tags import check_incar, electrons_of
+
+        check_incar(self.dft.vasp.incar)
+        electrons_of(ions.structure(np.eye(3), np.zeros((len(ions.species), 3))), self.dft)
 
     def force_field(self, ions: Ions) -> ForceField:
         """Return forces from single points, each a run of VASP that starts from the last one's wave functions."""

@@ -17,7 +17,7 @@ from lzc_flows.dynamics.forces import Forces
 from lzc_flows.engines.base import Ions
 from lzc_flows.engines.vasp_inputs import grouped, static_inputs
 from lzc_flows.engines.vasp_potcars import unknown_potcars_allowed
-from lzc_flows.engines.vasp_program import vasp_commands
+from lzc_flows.engines.vasp_program import ending_with_us, vasp_commands
 from lzc_flows.errors import CalculationError
 
 FOLDER = "vasp-points"
@@ -35,7 +35,8 @@ class VaspForceField:
     def __init__(self, dft: DftProtocol, ions: Ions) -> None:
         self.dft, self.ions = dft, ions
         standard, gamma = vasp_commands()
-        self._command = gamma if dft.kpoints.mesh == (1, 1, 1) and dft.kpoints.scheme == "gamma" else standard
+        is_gamma = dft.kpoints.mesh == (1, 1, 1) and dft.kpoints.scheme == "gamma"
+        self._command = ending_with_us(gamma if is_gamma else standard)
 
     def evaluate(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> Forces:
         """Return energy, forces and virial."""

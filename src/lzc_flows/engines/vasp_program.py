@@ -12,6 +12,11 @@ STAND_IN = "lzc_flows.rehearsal"
 """The module that stands in for VASP in a rehearsal."""
 
 
+def ending_with_us(command: list[str]) -> list[str]:
+    """Return the command such that it does not outlive a worker that is killed."""
+    return ["setpriv", "--pdeathsig", "KILL", *command] if shutil.which("setpriv") else command
+
+
 def vasp_commands() -> tuple[list[str], list[str]]:
     """Return the commands of the standard and of the Γ-only VASP, from atomate2's settings.
 

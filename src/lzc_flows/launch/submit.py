@@ -22,6 +22,7 @@ from lzc_flows.flows.candidate import Campaign, Candidate
 from lzc_flows.flows.coverage import require_pairs
 from lzc_flows.flows.gates import passed_gates
 from lzc_flows.flows.spec import FOLLOWS
+from lzc_flows.flows.treatable import require_engines
 from lzc_flows.launch.launchpad import add_workflows, stage_states
 from lzc_flows.ranking.score import PRISTINE
 
@@ -47,6 +48,7 @@ def submit(campaign: Campaign, database: Database, launchpad: LaunchPad) -> Subm
     """
     wanted = campaign.candidates
     require_pairs(campaign)
+    require_engines(campaign)
     with database_lock(database, "submit"):
         database.ensure_indexes()
         _record(campaign, wanted, database)

@@ -24,7 +24,7 @@ from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.recovery.folder import alone_in
 from lzc_flows.recovery.history import History
-from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, run_worker
+from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, patience_s, run_worker
 
 STDERR_FILE = "aimd.stderr"
 HISTORY_FILE = "aimd_history.json"
@@ -112,7 +112,7 @@ def _launch(request: AimdRequest, folder: Path) -> AimdRun:
     """Run the worker until it is done or refuses the request."""
     (folder / OUTCOME_FILE).unlink(missing_ok=True)
     request.write(folder)
-    corrections = run_worker(AIMD, folder, [ExplodedHandler()])
+    corrections = run_worker(AIMD, folder, [ExplodedHandler()], patience_s(request.engine))
     outcome = AimdOutcome.read(folder)
     assert outcome is not None  # the worker is done
     if outcome.refusal is not None:

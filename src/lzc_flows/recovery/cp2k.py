@@ -54,7 +54,7 @@ def relax_with_cp2k(structure: Structure, dft: DftProtocol, protocol: RelaxProto
 
 
 def _run(calculation: Cp2kCalculation, folder: Path) -> RelaxRun:
-    Cp2kEngine(calculation.dft).require_elements(calculation.ions)
+    Cp2kEngine(calculation.dft).require(calculation.ions)
     command = cp2k_command()
     with alone_in(folder, LOCK_FILE):
         _prepare(calculation, folder)

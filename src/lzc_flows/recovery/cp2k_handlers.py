@@ -2,7 +2,7 @@
 
 The state is CP2K's input in the folder: handlers change it by custodian's actions, so that each correction says which
 keyword got which value. Of custodian's own handlers for CP2K only that of the walltime is used; the tests show why not
-the others: `UnconvergedScfErrorHandler` adds smearing of 300 K, which is another calculation, and sees the first
+the others: `UnconvergedScfErrorHandler` adds smearing of 300 K, which is another calculation, and sees the last
 geometry only; `UnconvergedRelaxationErrorHandler` knows no CELL_OPT; `FrozenJobErrorHandler` and `StdErrHandler`
 correct nothing, which ends the run; and `Cp2kJob` ends a job by ``killall`` of all CP2K processes on the node.
 """

@@ -24,7 +24,7 @@ from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.recovery.folder import alone_in
-from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, run_worker
+from lzc_flows.recovery.worker import WorkerHandler, WorkerKind, patience_s, run_worker
 
 STDERR_FILE = "neb.stderr"
 LOCK_FILE = "neb.lock"
@@ -184,9 +184,10 @@ def _run_to_the_end(folder: Path) -> list[Correction]:
     """Run workers until every task has an outcome; a task whose worker crashes again and again is one."""
     crashed = 0
     while True:
-        missing = NebRequest.read(folder).missing(folder)
+        request = NebRequest.read(folder)
+        missing = request.missing(folder)
         try:
-            return run_worker(NEB, folder, [FailedHandler()])
+            return run_worker(NEB, folder, [FailedHandler()], patience_s(request.engine))
         except CalculationError as error:
             left = NebRequest.read(folder).missing(folder)
             crashed = crashed + 1 if left == missing else 1

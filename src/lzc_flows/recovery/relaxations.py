@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from pymatgen.core import Structure
 
+from lzc_flows.documents.base import Correction
+from lzc_flows.documents.dft import DftProtocol
 from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.protocols import RelaxProtocol
-from lzc_flows.engines.relax_worker import RelaxRequest
+from lzc_flows.engines.relax_worker import Relaxed, RelaxRequest
 from lzc_flows.recovery import relax as worker
+from lzc_flows.recovery.cp2k import TimeOverError, relax_with_cp2k, static_with_cp2k
 from lzc_flows.recovery.relax import RelaxRun
 from lzc_flows.recovery.vasp_relax import VaspRelaxation, relax_several_with_vasp, relax_with_vasp
 
@@ -31,6 +35,8 @@ def relax_to_convergence(
     """
     if engine.dft is None:
         return worker.relax_to_convergence(RelaxRequest([structure], engine.name, protocol), folder)
+    if engine.name == "cp2k":
+        return _with_cp2k([structure], engine.dft, protocol, folder, earlier)
     return relax_with_vasp(VaspRelaxation(structure, engine.dft, protocol), folder, earlier)
 
 
@@ -43,9 +49,38 @@ def relax_shortly(
 ) -> RelaxRun:
     """Relax structures for at most the protocol's steps each, converged or not; None asks for single points.
 
-    Folders, stops and errors are those of `relax_to_convergence`.
+    Folders, stops and errors are those of `relax_to_convergence`. CP2K's go on to convergence.
     """
     if engine.dft is None:
         return worker.relax_shortly(RelaxRequest(list(structures), engine.name, protocol), folder)
+    if engine.name == "cp2k":
+        return _with_cp2k(structures, engine.dft, protocol, folder, earlier)
     relaxations = [VaspRelaxation(structure, engine.dft, protocol) for structure in structures]
     return relax_several_with_vasp(relaxations, folder, earlier)
+
+
+def _with_cp2k(
+    structures: Sequence[Structure],
+    dft: DftProtocol,
+    protocol: RelaxProtocol | None,
+    folder: Path,
+    earlier: Sequence[Path],
+) -> RelaxRun:
+    """Relax structures by CP2K one after the other, each in a folder that goes on from that of an earlier launch."""
+    attempts: list[Relaxed] = []
+    corrections: list[Correction] = []
+    for number, structure in enumerate(structures):
+        here = folder / f"cp2k-{number:02d}"
+        begun = [place / here.name for place in earlier if (place / here.name).is_dir()]
+        if begun and not here.exists():
+            shutil.copytree(max(begun, key=lambda place: place.stat().st_mtime), here)
+        try:
+            if protocol is None:
+                run = static_with_cp2k(structure, dft, here)
+            else:
+                run = relax_with_cp2k(structure, dft, protocol, here)
+        except TimeOverError:
+            return RelaxRun(attempts, corrections, finished=False)
+        attempts += run.attempts
+        corrections += run.corrections
+    return RelaxRun(attempts, corrections)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +29,7 @@ from pymatgen.io.vasp.inputs import Incar
 
 from lzc_flows.documents.base import Correction
 from lzc_flows.engines.vasp_potcars import unknown_potcars_allowed
-from lzc_flows.engines.vasp_program import vasp_commands
+from lzc_flows.engines.vasp_program import ending_with_us, vasp_commands
 from lzc_flows.errors import CalculationError
 from lzc_flows.recovery.corrections import corrections_of
 from lzc_flows.recovery.vasp_handlers import (
@@ -38,6 +37,7 @@ from lzc_flows.recovery.vasp_handlers import (
     CutShortHandler,
     ElectronicallyUnconvergedHandler,
     IonicallyUnconvergedHandler,
+    NoClimbingHandler,
     StopInTimeHandler,
 )
 from lzc_flows.settings import get_settings
@@ -112,15 +112,19 @@ def _md_handlers() -> list[ErrorHandler]:
     return [VaspErrorHandler(), NonConvergingErrorHandler(), PositiveEnergyErrorHandler(), LargeSigmaHandler()]
 
 
-def _neb_handlers() -> list[ErrorHandler]:
-    return [VaspErrorHandler()]
+def _message_handlers() -> list[ErrorHandler]:
+    return [VaspErrorHandler(), NoClimbingHandler(NEB_OUTCAR)]
 
+
+NEB_OUTCAR = "01/OUTCAR"
 
 STATIC = VaspKind("single point", _static_handlers)
 RELAX = VaspKind("relaxation", _relax_handlers)
 SHORT_RELAX = VaspKind("short relaxation", _short_relax_handlers)
+# electrons do not converge where none are asked to
+ATOMS = VaspKind("superposition of atoms", _message_handlers, validators=(VaspFilesValidator(),))
 MD = VaspKind("molecular dynamics", _md_handlers, validators=())
-NEB = VaspKind("elastic band", _neb_handlers, validators=(), job=VaspNEBJob, outcar="01/OUTCAR")
+NEB = VaspKind("elastic band", _message_handlers, validators=(), job=VaspNEBJob, outcar=NEB_OUTCAR)
 """The kinds of calculation; whoever runs the last two looks after what they wrote."""
 
 
@@ -192,7 +196,7 @@ def change_tags(folder: Path, tags: Mapping[str, Any]) -> None:
 def _custodian(kind: VaspKind, folder: Path, most_errors: int) -> Custodian:
     for leftover in (STOPPED_FILE, "STOPCAR"):
         (folder / leftover).unlink(missing_ok=True)
-    standard, gamma = (_ending_with_us(command) for command in vasp_commands())
+    standard, gamma = (ending_with_us(command) for command in vasp_commands())
     settings = get_settings()
     monitors = [
         FrozenJobErrorHandler(output_filename=STDOUT_FILE, timeout=settings.dft_frozen_s),
@@ -221,15 +225,7 @@ def _failure(kind: VaspKind, error: CustodianError, corrections: list[Correction
     return CalculationError(f"VASP's {kind.what} failed after {len(corrections)} corrections: {cause}")
 
 
-def _ending_with_us(command: list[str]) -> list[str]:
-    """Return the command such that it does not outlive a worker that is killed."""
-    return ["setpriv", "--pdeathsig", "KILL", *command] if shutil.which("setpriv") else command
-
-
 def _cause(error: CustodianError, corrections: list[Correction]) -> str:
     if isinstance(error, ValidationError):
         return f"{error.message}, its output is not whole"
-    if corrections:
-        last = corrections[-1]
-        return f"{', '.join(last.errors)} ({error.message.rstrip('.')})"
-    return error.message
+    return ", ".join(corrections[-1].errors) if corrections else error.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from lzc_flows.recovery.vasp_handlers import is_whole_poscar
 IDENTITY_FILE = "lzc_identity"
 HISTORY_FILE = "lzc_history.json"
 DONE_FILE = "lzc_done"
+
+OUTPUTS = ("OUTCAR", "OSZICAR", "vasprun.xml")
+"""Of an earlier launch, a VASP that does not even start must not be taken for the author of these."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,17 @@ class VaspCalculation:
         CalculationError
             The handlers could not mend what went wrong.
         """
-        if self._is_ours(self.folder) and (self.folder / DONE_FILE).is_file():
+        done = next((place for place in (self.folder, *self.earlier) if self._is_done(place)), None)
+        if done is not None:
+            if done != self.folder:
+                self._copy(done)
             return True
         origin = self._origin()
         goes_on = (origin / "CONTCAR").read_text() if origin is not None else None
         history = History.read(origin / HISTORY_FILE) if origin is not None else History()
         write_inputs(self.inputs(), self.folder)
+        for leftover in OUTPUTS:
+            (self.folder / leftover).unlink(missing_ok=True)
         if goes_on is not None:
             (self.folder / "POSCAR").write_text(goes_on)
         history.write(self.folder / HISTORY_FILE)
@@ -94,6 +103,14 @@ class VaspCalculation:
         places = [place for place in (self.folder, *self.earlier) if self._is_ours(place)]
         begun = [place for place in places if is_whole_poscar(place / "CONTCAR")]
         return max(begun, key=lambda place: (place / "CONTCAR").stat().st_mtime, default=None)
+
+    def _is_done(self, place: Path) -> bool:
+        return self._is_ours(place) and (place / DONE_FILE).is_file()
+
+    def _copy(self, done: Path) -> None:
+        """Copy what an earlier launch did; the last file stands for the whole."""
+        shutil.copytree(done, self.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(DONE_FILE))
+        (self.folder / DONE_FILE).touch()
 
     def _is_ours(self, place: Path) -> bool:
         try:

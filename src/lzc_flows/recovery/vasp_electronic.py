@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +18,10 @@ from pymatgen.io.vasp.outputs import Chgcar, Elfcar, Oszicar, Vasprun
 from lzc_flows.documents.base import Correction
 from lzc_flows.documents.dft import DftProtocol
 from lzc_flows.engines.base import ions_of
+from lzc_flows.engines.vasp import VaspEngine
 from lzc_flows.engines.vasp_inputs import electronic_inputs, grouped, superposition_inputs
 from lzc_flows.errors import CalculationError
-from lzc_flows.recovery.vasp import STATIC
+from lzc_flows.recovery.vasp import ATOMS, STATIC
 from lzc_flows.recovery.vasp_calculation import VaspCalculation
 
 
@@ -75,16 +75,16 @@ def electrons_with_vasp(
     sites, _ = grouped(structure)
     checksum = _checksum(structure, dft)
     runs = []
-    for name, inputs in (("scf", electronic_inputs), ("atoms", superposition_inputs)):
+    for name, kind, inputs in (("scf", STATIC, electronic_inputs), ("atoms", ATOMS, superposition_inputs)):
         places = [place / name for place in earlier]
-        runs.append(VaspCalculation(STATIC, partial(inputs, dft, sites), folder / name, checksum, places))
+        runs.append(VaspCalculation(kind, partial(inputs, dft, sites), folder / name, checksum, places))
         if not runs[-1].run():
             return None
     return _read(runs[0], runs[1])
 
 
 def _checksum(structure: Structure, dft: DftProtocol) -> str:
-    digest = hashlib.sha256(" ".join([*ions_of(structure).words("vasp"), json.dumps(dft.for_vasp)]).encode())
+    digest = hashlib.sha256(" ".join([*ions_of(structure).words("vasp"), VaspEngine(dft).stamp().version]).encode())
     for array in (structure.lattice.matrix, structure.frac_coords):
         digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
     return digest.hexdigest()
@@ -111,7 +111,7 @@ def _read(scf: VaspCalculation, atoms: VaspCalculation) -> Electrons:
         moment_mu_b=float(Oszicar(scf.folder / "OSZICAR").ionic_steps[-1].get("mag", 0.0)),
         density=density,
         difference=density - before,
-        localisation=np.mean([values for name, values in local.data.items() if name != "diff"], axis=0),
+        localisation=np.mean(list(local.data.values()), axis=0),
         energies_ev=whole.energies - whole.efermi,
         dos={"total": whole.get_densities(), **curves},
         wall_s=scf.history.wall_s + atoms.history.wall_s,

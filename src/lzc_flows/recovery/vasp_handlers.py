@@ -15,11 +15,14 @@ from custodian.vasp.interpreter import VaspModder
 from custodian.vasp.io import load_vasprun
 from pymatgen.io.vasp.inputs import Poscar
 
+VTST_LINE = b"NEB: projections on to tangent"
+"""What VTST's code begins a line with in the OUTCAR of each image, at each ionic step."""
+
 STOPPED_FILE = "lzc_stopped"
 """Says that VASP was asked to stop because the time was over."""
 
-TAIL_BYTES = 200_000
-"""So much of the end of an OUTCAR holds the time of its last ionic step."""
+TAIL_BYTES = 4_000_000
+"""So much of the end of an OUTCAR holds its last ionic step: bands of many k-points, which come last, are long."""
 
 
 class StopInTimeHandler(WalltimeHandler):
@@ -61,6 +64,27 @@ class ElectronicallyUnconvergedHandler(IonicallyUnconvergedHandler):
         return (
             super().check(directory) and not load_vasprun(os.path.join(directory, "vasprun.xml")).converged_electronic
         )
+
+
+class NoClimbingHandler(ErrorHandler):
+    """A VASP without VTST's code computes a band's images and leaves them where they are: it is ended at once."""
+
+    is_monitor = True
+
+    def __init__(self, outcar: str) -> None:
+        self.outcar = outcar
+
+    def check(self, directory: str = "./") -> bool:
+        """Return whether ionic steps are done of which VTST's code says nothing."""
+        outcar = Path(directory) / self.outcar
+        return last_ionic_step_s(outcar) > 0 and VTST_LINE not in tail(outcar)
+
+    def correct(self, directory: str = "./") -> dict[str, Any]:
+        """Nothing helps."""
+        return {
+            "errors": ["this VASP is without VTST's code; such a one needs dft.vasp.climbing: lzc"],
+            "actions": None,
+        }
 
 
 class CutShortHandler(ErrorHandler):

@@ -4,6 +4,9 @@ A ramp is a calculation of its own, because VASP knows one linear change of temp
 Each starts from the CONTCAR of the one before, with velocities and thermostat as VASP wrote them. Frames go from
 XDATCAR and OSZICAR, which grow with each step, into the trajectory that all engines write: what was computed before a
 kill, or before the time was over, is kept.
+
+VASP's step n has positions, energies and forces of the state after n - 1 time steps: a run of N time steps takes N + 1
+of VASP's, of which the first has the state at the start, and the last one the state at the end.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from lzc_flows.recovery.vasp import MD, STDOUT_FILE, change_tags, changed_tags, 
 from lzc_flows.recovery.vasp_handlers import is_whole_poscar
 from lzc_flows.settings import get_settings
 from lzc_flows.trajectory.foreign import read_xdatcar
-from lzc_flows.trajectory.model import Frame
+from lzc_flows.trajectory.model import Frame, Trajectory
 from lzc_flows.trajectory.reader import read_trajectory
 from lzc_flows.trajectory.writer import Writer
 
@@ -59,7 +62,7 @@ class Progress:
     identity
         Which run it is.
     step
-        Steps done, of the whole protocol.
+        Steps of VASP's done, of the whole protocol.
     part
         Number of the next calculation.
     poscar
@@ -99,12 +102,17 @@ def run_dynamics_with_vasp(request: AimdRequest, folder: Path) -> AimdRun:
         The handlers could not mend what went wrong.
     """
     begun = time.monotonic()
+    dft = request.engine.dft
+    assert dft is not None
+    # refused before anything is written
+    md_inputs(dft, next_part(Schedule.of(request.protocol), 0)[1], grouped(request.structure)[0])
     with alone_in(folder, LOCK_FILE):
         chain = _Chain(request, folder)
-        finished, corrections = chain.run()
-        history = History.read(folder / HISTORY_FILE).after(time.monotonic() - begun, corrections)
+        finished = chain.run()
+        history = History.read(folder / HISTORY_FILE).after(time.monotonic() - begun, [])
         history.write(folder / HISTORY_FILE)
-        return AimdRun(folder, AimdOutcome(finished, chain.progress.step, 0, history.wall_s), history)
+        step = min(chain.progress.step, chain.schedule.steps)
+        return AimdRun(folder, AimdOutcome(finished, step, 0, history.wall_s), history)
 
 
 def take_over_from_vasp(request: AimdRequest, earlier: list[Path], folder: Path) -> Path | None:
@@ -127,26 +135,26 @@ def take_over_from_vasp(request: AimdRequest, earlier: list[Path], folder: Path)
 
 
 def done_steps(folder: Path) -> int:
-    """Return how many steps of its protocol the run in a folder has done, the unfinished calculation included."""
+    """Return how many of VASP's steps the run in a folder has done, the unfinished calculation included."""
     progress = _readable(folder)
     return 0 if progress is None else progress.step + _steps_done(folder / part_name(progress.part))
 
 
 def next_part(schedule: Schedule, step: int) -> tuple[Stretch, MdPart]:
-    """Return the segment to which a step of the run belongs, and the calculation that goes on from there."""
-    stretch = next(stretch for stretch in schedule.stretches if step < stretch.stop)
-    every = stretch.steps_per_frame
-    off = (step - stretch.first) % every
-    # after a cut: up to the next frame first, so that frames stay evenly spaced
-    steps = every - off if off else min(PART_STEPS // every * every or every, stretch.stop - step)
+    """Return the segment that goes on after so many of VASP's steps, and the calculation that does it."""
+    last = schedule.stretches[-1]
+    stretch = next((stretch for stretch in schedule.stretches if step < stretch.stop), last)
+    left = stretch.stop - step + (1 if stretch is last else 0)
+    steps = left if left <= PART_STEPS + 1 else PART_STEPS
     protocol = schedule.protocol
     part = MdPart(
         ensemble=stretch.ensemble,
-        start_k=stretch.target_k(step),
-        end_k=stretch.target_k(step + steps),
+        start_k=stretch.target_k(min(step, stretch.stop)),
+        end_k=stretch.target_k(min(step + steps, stretch.stop)),
         steps=steps,
         time_step_fs=stretch.time_step_fs,
-        frame_interval_fs=stretch.time_step_fs * (steps if off else every),
+        # all of them: which ones XDATCAR has with NBLOCK above 1 differs between versions
+        frame_interval_fs=stretch.time_step_fs,
         thermostat_fs=protocol.thermostat_fs,
         barostat_fs=protocol.barostat_fs,
         pressure_gpa=protocol.pressure_gpa,
@@ -186,31 +194,37 @@ class _Chain:
         self.writer = Writer.create(trajectory, header) if is_new else Writer.open(trajectory, header)
         self.writer.truncate_after(self.progress.step if self.progress.step else -1)
 
-    def run(self) -> tuple[bool, list[Correction]]:
-        """Return whether the protocol is done, and what was mended."""
-        corrections: list[Correction] = []
+    def run(self) -> bool:
+        """Return whether the protocol is done."""
         cuts = 0
         with self.writer:
             self._gather()  # what a killed launch left
-            while self.progress.step < self.schedule.steps:
+            while self.progress.step <= self.schedule.steps:
                 if get_settings().time_is_over:
-                    return False, corrections
+                    return False
                 stretch, part = next_part(self.schedule, self.progress.step)
                 here = self.folder / part_name(self.progress.part)
                 self._prepare(here, part)
                 end = run_vasp_once(MD, here)
-                corrections += end.corrections
+                self._remember(end.corrections)
                 self.progress = replace(self.progress, tags={**self.progress.tags, **changed_tags(here)})
                 done = self._gather()
                 if end.stopped:
-                    return False, corrections
+                    return self.progress.step > self.schedule.steps
                 cuts = 0 if done == part.steps else cuts + 1
                 if cuts == MOST_CUTS:
                     raise CalculationError(f"VASP ended before its end {cuts} times on end: {_last_words(here)}")
                 if cuts and not end.corrections:
                     error = f"VASP ended after {done} of {part.steps} steps in segment {stretch.number}"
-                    corrections.append(Correction(handler="CutShort", errors=[error], actions=["go on from there"]))
-        return True, corrections
+                    self._remember([Correction(handler="CutShort", errors=[error], actions=["go on from there"])])
+        return True
+
+    def _remember(self, corrections: list[Correction]) -> None:
+        """Write down what was mended, at once: this process may be killed."""
+        if corrections:
+            before = History.read(self.folder / HISTORY_FILE)
+            after = before.model_copy(update={"corrections": [*before.corrections, *corrections]})
+            after.write(self.folder / HISTORY_FILE)
 
     def _prepare(self, here: Path, part: MdPart) -> None:
         """Write the input of a calculation."""
@@ -221,46 +235,46 @@ class _Chain:
         write_inputs(md_inputs(dft, part, self.sites), here)
         change_tags(here, self.progress.tags)
         (here / "POSCAR").write_text(self.progress.poscar)
-        write_atomically(here / "part.json", json.dumps(asdict(part)).encode())
 
     def _gather(self) -> int:
         """Take what the present calculation wrote into the trajectory; return the steps that it did."""
         here = self.folder / part_name(self.progress.part)
         done = _steps_done(here)
-        if done:
-            part = MdPart(**json.loads((here / "part.json").read_text()))
-            for frame in self._frames(here, part, done):
-                self.writer.append(frame)
-            self.writer.flush()
-            step, poscar = self.progress.step + done, (here / "CONTCAR").read_text()
-            self.progress = replace(self.progress, step=step, part=self.progress.part + 1, poscar=poscar)
+        configurations = _configurations(here) if done else None
+        if configurations is not None and len(configurations) >= done and _is_at(here, configurations, done - 1):
+            done -= 1  # killed before it wrote where the next step begins: that step is done again
+        frames = self._frames(here, done, configurations)
+        if not done or frames is None:
+            self.progress.write(self.folder)
+            return 0
+        for frame in frames:
+            self.writer.append(frame)
+        self.writer.flush()
+        step, poscar = self.progress.step + done, (here / "CONTCAR").read_text()
+        self.progress = replace(self.progress, step=step, part=self.progress.part + 1, poscar=poscar)
         self.progress.write(self.folder)
         return done
 
-    def _frames(self, here: Path, part: MdPart, done: int) -> list[Frame]:
-        """Return the frames of a calculation; before the first one, the start of the run."""
-        rows = _oszicar_rows(here / "OSZICAR")
-        stretch = next(stretch for stretch in self.schedule.stretches if self.progress.step < stretch.stop)
-        places = []
-        if self.writer.n_frames == 0:
-            places.append((0, self.request.structure.cart_coords, self.request.structure.lattice.matrix))
-        every = round(part.frame_interval_fs / part.time_step_fs)
-        count = done // every
-        if count:
-            trajectory = read_xdatcar(here / "XDATCAR", part.frame_interval_fs)
-            positions = np.empty((len(trajectory), len(self.order), 3))
-            positions[:, list(self.order)] = trajectory.positions
-            numbers = range(1, min(count, len(trajectory)) + 1)
-            places += [(n * every, positions[n - 1], trajectory.cells[n - 1]) for n in numbers]
-        last = self._last_positions()
+    def _frames(self, here: Path, done: int, configurations: Trajectory | None) -> list[Frame] | None:
+        """Return the frames of a calculation's first steps; None where one is missing, so that all is done again."""
+        first, schedule = self.progress.step, self.schedule
+        stretches = {number: schedule.stretch(first + number) for number in range(done)}
+        due = [n for n, stretch in stretches.items() if schedule.frame_number(stretch, first + n) is not None]
+        if not due:
+            return []
+        if configurations is None or due[-1] >= len(configurations):
+            return None
+        rows, last = _oszicar_rows(here / "OSZICAR"), self._last_positions()
         frames = []
-        for step, where, cell in places:
-            last = where if last is None else _nearest_image(where, last, cell)
-            potential, kinetic, conserved = rows[max(step - 1, 0)]
+        for number in due:
+            where, cell = np.empty((len(self.order), 3)), configurations.cells[number]
+            where[list(self.order)] = configurations.positions[number]
+            last = _nearest_image(where, last, cell)
+            potential, kinetic, conserved = rows[number]
             frames.append(
                 Frame(
-                    step=self.progress.step + step,
-                    time_ps=stretch.time_fs(self.progress.step + step) / 1000,
+                    step=first + number,
+                    time_ps=stretches[number].time_fs(first + number) / 1000,
                     positions=last,
                     cell=cell,
                     temperature_k=2 * kinetic / (3 * (len(self.order) - 1) * BOLTZMANN_EV),
@@ -271,9 +285,10 @@ class _Chain:
             )
         return frames
 
-    def _last_positions(self) -> NDArray[np.float64] | None:
+    def _last_positions(self) -> NDArray[np.float64]:
+        """Return where the last frame is, or the start."""
         if self.writer.n_frames == 0:
-            return None
+            return self.request.structure.cart_coords
         self.writer.flush()
         whole = read_trajectory(self.folder / TRAJECTORY_FILE)
         return whole.between(float(whole.times_ps[-1])).positions[-1]
@@ -295,6 +310,21 @@ def _steps_done(here: Path) -> int:
     if not is_whole_poscar(here / "CONTCAR") or not (here / "OSZICAR").is_file():
         return 0
     return len(_oszicar_rows(here / "OSZICAR"))
+
+
+def _configurations(here: Path) -> Trajectory | None:
+    """Return what is whole of XDATCAR, which has every step; None where nothing is."""
+    try:
+        return read_xdatcar(here / "XDATCAR", 1.0)
+    except (InputError, OSError):
+        return None
+
+
+def _is_at(here: Path, configurations: Trajectory, number: int) -> bool:
+    """Return whether CONTCAR is at a configuration of XDATCAR, to its eight decimals."""
+    there = configurations.positions[number] @ np.linalg.inv(configurations.cells[number])
+    off = Poscar.from_file(here / "CONTCAR").structure.frac_coords - there
+    return bool(np.abs(off - np.rint(off)).max() < 1e-7)
 
 
 _OSZICAR_ROW = re.compile(

@@ -61,6 +61,7 @@ def run_tasks_with_vasp(tasks: Sequence[tuple[str, Task]], setting: NebSetting) 
     names = [f"{word}-{task.checksum(stamp, setting.protocol)}" for word, task in tasks]
     outcomes: dict[str, Outcome] = {}
     corrections: list[Correction] = []
+    _require(tasks, setting)
     with alone_in(setting.folder, LOCK_FILE):
         for name, (_, task) in zip(names, tasks, strict=True):
             outcome = _done_before(name, setting) or _try(name, task, setting, corrections)
@@ -70,13 +71,25 @@ def run_tasks_with_vasp(tasks: Sequence[tuple[str, Task]], setting: NebSetting) 
     return NebRun(names, outcomes, corrections)
 
 
+def _require(tasks: Sequence[tuple[str, Task]], setting: NebSetting) -> None:
+    """Refuse what VASP could not be asked for, before anything is written."""
+    assert setting.engine.dft is not None
+    for task in {task.ions: task for _, task in tasks}.values():
+        neb_inputs(
+            setting.engine.dft, setting.protocol, 1, grouped(task.ions.structure(task.cell, task.positions[0]))[0]
+        )
+
+
 def _done_before(name: str, setting: NebSetting) -> Outcome | None:
     """Return the outcome that a task has already; a crash counts as none. What an earlier launch left is copied."""
     here = setting.folder / name
     if not here.exists():
         begun = [place / name for place in setting.earlier if (place / name).is_dir()]
         if begun:
-            shutil.copytree(max(begun, key=lambda place: place.stat().st_mtime), here)
+            partial = here.with_name(f"{name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(max(begun, key=lambda place: place.stat().st_mtime), partial)
+            partial.rename(here)
     outcome = Outcome.read(here)
     return None if outcome is None or outcome.status == "crashed" else outcome
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from lzc_flows.documents.dft import DftProtocol
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.engines.base import ions_of
 from lzc_flows.engines.relax_worker import Relaxed
+from lzc_flows.engines.vasp import VaspEngine
 from lzc_flows.engines.vasp_inputs import grouped, relax_inputs, static_inputs
 from lzc_flows.errors import CalculationError
 from lzc_flows.recovery.relax import RelaxRun
@@ -79,7 +79,7 @@ class VaspRelaxation:
 
     @property
     def _checksum(self) -> str:
-        words = [json.dumps(self.dft.for_vasp), self.protocol.model_dump_json() if self.protocol else "static"]
+        words = [VaspEngine(self.dft).stamp().version, self.protocol.model_dump_json() if self.protocol else "static"]
         digest = hashlib.sha256(" ".join([*ions_of(self.structure).words("vasp"), *words]).encode())
         for array in (self.structure.lattice.matrix, self.structure.frac_coords):
             digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())

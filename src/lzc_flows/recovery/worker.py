@@ -17,14 +17,16 @@ from typing import Any
 from custodian.custodian import Custodian, CustodianError, ErrorHandler, Job, MaxCorrectionsPerHandlerError
 
 from lzc_flows.documents.base import Correction
+from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.errors import CalculationError
 from lzc_flows.recovery.corrections import corrections_of
+from lzc_flows.settings import get_settings
 
 # custodian logs each handler's name, which Python prints on stderr where nobody listens; the document has them
 logging.getLogger("custodian").addHandler(logging.NullHandler())
 
 FROZEN_S = 900.0
-"""A worker without a step for so long is frozen, in s."""
+"""A worker of a machine-learned engine without a step for so long is frozen, in s."""
 
 POLL_S = 0.2
 """How often custodian looks whether the worker has ended, in s."""
@@ -158,8 +160,17 @@ class FrozenHandler(WorkerHandler):
         return {"errors": [self.error(Path(directory))], "actions": ["rerun"]}
 
 
-def run_worker(kind: WorkerKind, folder: Path, handlers: Sequence[WorkerHandler]) -> list[Correction]:
+def patience_s(engine: EngineSpec) -> float:
+    """Return how long a worker of this engine may go without a step, in s: DFT takes longer."""
+    return get_settings().dft_frozen_s if engine.is_dft else FROZEN_S
+
+
+def run_worker(
+    kind: WorkerKind, folder: Path, handlers: Sequence[WorkerHandler], frozen_s: float = FROZEN_S
+) -> list[Correction]:
     """Run a worker with `handlers` and those of every kind (what crashed, what froze); return what was mended.
+
+    One without a step for `frozen_s` seconds is ended and run again.
 
     Raises
     ------
@@ -168,7 +179,7 @@ def run_worker(kind: WorkerKind, folder: Path, handlers: Sequence[WorkerHandler]
     """
     job = WorkerJob(kind)
     custodian = Custodian(
-        [CrashedHandler(job), *handlers, FrozenHandler(job, FROZEN_S)],
+        [CrashedHandler(job), *handlers, FrozenHandler(job, frozen_s)],
         [job],
         max_errors=MOST_ERRORS,
         polling_time_step=POLL_S,

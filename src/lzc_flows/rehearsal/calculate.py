@@ -12,8 +12,7 @@ from lzc_flows.rehearsal.md import run_dynamics
 from lzc_flows.rehearsal.neb import run_band
 from lzc_flows.rehearsal.outputs import Outputs
 from lzc_flows.rehearsal.relax import run_relaxation, run_static
-from lzc_flows.rehearsal.run import ABORTED, Aborted, Run
-from lzc_flows.rehearsal.stopcar import Stop
+from lzc_flows.rehearsal.run import ABORTED, Aborted, Run, end_run
 from lzc_flows.settings import get_settings
 
 _BY_KIND = {"static": run_static, "relax": run_relaxation, "md": run_dynamics}
@@ -41,19 +40,9 @@ def calculate(folder: Path) -> int:
         _BY_KIND[inputs.kind](run, outputs)
     except Aborted:
         return ABORTED
-    finish(run, outputs)
+    end_run(run, [(outputs, run.arrangement)])
     if inputs.kind in ("static", "relax"):
         from lzc_flows.rehearsal.density import write_volumes  # takes a second, which molecular dynamics need not wait
 
         write_volumes(folder, inputs, run.arrangement, run.electrons)
     return 0
-
-
-def finish(run: Run, outputs: Outputs) -> None:
-    """Write what the end of a run brings."""
-    if run.stop is not Stop.NOT:
-        outputs.note(run.stop.value)
-    outputs.end(run.arrangement)
-    if run.faults.begins("truncated", 1):
-        file = outputs.folder / "vasprun.xml"
-        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])

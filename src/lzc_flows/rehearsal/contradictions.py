@@ -53,15 +53,16 @@ def check(inputs: Inputs) -> list[str]:
 
 
 def _ranges(inputs: Inputs) -> Iterator[Complaint]:
-    for tag in ("EDIFF", "ENCUT", "NELM", "NBLOCK", "SIGMA", "NBANDS", "NELECT"):
+    for tag in ("EDIFF", "ENCUT", "NBLOCK", "SIGMA", "NBANDS", "NELECT"):
         if tag in inputs.tags and inputs.tags[tag] <= 0:
             yield tag, f"{tag} = {inputs.tags[tag]}; allowed are values above 0."
-    for tag in ("POTIM", "TEBEG", "TEEND", "IMAGES"):
+    for tag in ("POTIM", "TEBEG", "TEEND", "IMAGES", "NELM"):
         if inputs.tags.get(tag, 0) < 0:
             yield tag, f"{tag} = {inputs.tags[tag]}; allowed are values of at least 0."
     if inputs.tag("NSW") < -1:
         yield "NSW", "allowed are values of at least 0."
-    if inputs.tag("NELM") < inputs.tag("NELMIN"):
+    # none at all leaves the density that the run starts from
+    if 0 < inputs.tag("NELM") < inputs.tag("NELMIN"):
         yield "NELMIN", f"NELMIN = {inputs.tag('NELMIN')} is above NELM = {inputs.tag('NELM')}."
 
 
@@ -83,6 +84,8 @@ def _dynamics(inputs: Inputs) -> Iterator[Complaint]:
         yield "ISIF", f"MDALGO = {inputs.tag('MDALGO')} keeps the cell, ISIF = 0, 1 or 2; ISIF = 3 needs MDALGO = 3."
     if inputs.tag("MDALGO") == 2 and inputs.tag("SMASS") < 0:
         yield "SMASS", "the thermostat of MDALGO = 2 needs SMASS of at least 0."
+    if inputs.tag("MDALGO") != 1 and inputs.tag("SMASS") >= 0 and min(inputs.tag("TEBEG"), inputs.tag("TEEND")) <= 0:
+        yield "TEBEG", "a thermostat needs TEBEG and TEEND above 0."
     if inputs.tag("MDALGO") == 1 and "ANDERSEN_PROB" not in inputs.tags:
         yield "ANDERSEN_PROB", "the thermostat of MDALGO = 1 needs ANDERSEN_PROB."
 
@@ -164,7 +167,7 @@ def _unrehearsed(inputs: Inputs) -> Iterator[Complaint]:
 
 
 def _charge(inputs: Inputs) -> Iterator[Complaint]:
-    if inputs.tags.get("ICHARG", 0) >= 10 and not (inputs.folder / "CHGCAR").is_file():
+    if inputs.tags.get("ICHARG", 0) in (1, 11) and not (inputs.folder / "CHGCAR").is_file():
         yield "ICHARG", f"ICHARG = {inputs.tags['ICHARG']} reads the charge density, but there is no file CHGCAR."
 
 

@@ -93,7 +93,7 @@ def _moment(inputs: Inputs, moments: NDArray[np.float64]) -> float:
     if inputs.tag("NUPDOWN") >= 0:
         return float(inputs.tag("NUPDOWN"))
     odd = round(inputs.tag("NELECT")) % 2
-    return float(2 * round((moments.sum() - odd) / 2) + odd)
+    return float(2 * math.ceil((moments.sum() - odd) / 2 - 0.5) + odd)
 
 
 def _ladder(filled: float, bands: int) -> NDArray[np.float64]:

@@ -50,6 +50,15 @@ class Electronic:
         return np.diff(self.energies_ev, prepend=self.before_ev)
 
 
+@dataclass(frozen=True)
+class Criteria:
+    """When electrons are converged: NELMIN, NELM and EDIFF, eV."""
+
+    fewest: int
+    most: int
+    change_ev: float
+
+
 _FIRST_EV = 10.0
 _LATER_EV = 0.002
 _DAMPING = 0.1
@@ -64,8 +73,8 @@ def self_consistent(energy_ev: float, atoms: int, number: int, criteria: Criteri
     energies: list[float] = []
     while len(energies) < criteria.most:
         energies.append(energy_ev + error)
-        change = error * (1 / _DAMPING - 1)
-        if len(energies) >= criteria.fewest and change < criteria.change_ev:
+        # the last one takes what is left of the error before it
+        if len(energies) >= criteria.fewest and error / _DAMPING < criteria.change_ev:
             energies[-1] = energy_ev
             return Electronic(np.array(energies), converged=True)
         error *= _DAMPING
@@ -78,12 +87,3 @@ def unconverged(energy_ev: float, atoms: int, criteria: Criteria) -> Electronic:
     swings = 0.01 * atoms * np.array([(-1.0) ** number for number in range(criteria.most)])
     swings[-1] = 0
     return Electronic(energy_ev + swings, converged=False)
-
-
-@dataclass(frozen=True)
-class Criteria:
-    """NELMIN, NELM and EDIFF (eV)."""
-
-    fewest: int
-    most: int
-    change_ev: float

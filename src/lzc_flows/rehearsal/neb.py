@@ -20,7 +20,7 @@ from lzc_flows.rehearsal.messages import refusal
 from lzc_flows.rehearsal.outputs import Outputs
 from lzc_flows.rehearsal.poscar import Arrangement, read_poscar
 from lzc_flows.rehearsal.relax import REACHED, longest_step_angstrom
-from lzc_flows.rehearsal.run import ABORTED, Aborted, Run, Teller
+from lzc_flows.rehearsal.run import ABORTED, Aborted, Run, Teller, end_run
 from lzc_flows.rehearsal.step import BandForces
 from lzc_flows.rehearsal.stopcar import Stop
 
@@ -129,13 +129,7 @@ def run_band(run: Run, warnings: list[str]) -> int:
         _relax(run, band, outputs, arrangements[1:-1])
     except Aborted:
         return ABORTED
-    for image, each in enumerate(outputs):
-        if run.stop is not Stop.NOT:
-            each.note(run.stop.value)
-        each.end(band.arrangement(image, arrangements[image + 1]))
-    if run.faults.begins("truncated", 1):
-        file = outputs[0].folder / "vasprun.xml"
-        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    end_run(run, [(each, band.arrangement(image, arrangements[image + 1])) for image, each in enumerate(outputs)])
     return 0
 
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TextIO
 
-from lzc_flows.rehearsal import eigenval, oszicar, outcar, vasprun, xdatcar
+from lzc_flows.rehearsal import eigenval, oszicar, outcar, outcar_head, vasprun, xdatcar
 from lzc_flows.rehearsal.dos import dos_xml, doscar_text, model_dos
 from lzc_flows.rehearsal.electrons import Electrons
 from lzc_flows.rehearsal.inputs import Inputs
@@ -36,6 +36,7 @@ class Outputs:
         self._vasprun = (folder / "vasprun.xml").open("w", encoding="iso-8859-1", errors="replace")
         self._oszicar = (folder / "OSZICAR").open("w")
         self._xdatcar = (folder / "XDATCAR").open("w")
+        self._contcar = (folder / "CONTCAR").open("w")
         self._step: IonicStep | None = None
         self._configurations = 0
         self._began, self._began_cpu = time.time(), time.process_time()
@@ -44,11 +45,12 @@ class Outputs:
         """Write all that stands before the first ionic step."""
         now = time.localtime(self._began)
         self.say(oszicar.greeting(self._inputs) + "".join(warnings))
-        self._outcar.write(outcar.beginning(self._inputs, self._electrons, time.strftime("%Y.%m.%d  %H:%M:%S", now)))
+        self._outcar.write(
+            outcar_head.beginning(self._inputs, self._electrons, time.strftime("%Y.%m.%d  %H:%M:%S", now))
+        )
         date, clock = time.strftime("%Y %m %d", now), time.strftime("%H:%M:%S", now)
         self._vasprun.write(vasprun.beginning(self._inputs, self._electrons, date, clock))
-        outcar.write_ibzkpt(self.folder, self._inputs)
-        (self.folder / "CONTCAR").write_text("")
+        outcar_head.write_ibzkpt(self.folder, self._inputs)
         self._flush()
 
     def say(self, text: str) -> None:
@@ -62,7 +64,7 @@ class Outputs:
         self._oszicar.write(lines)
         self.say(lines)
         self._outcar.write(outcar.electronic_blocks(step, self._electrons))
-        if self._electrons.spins == 2 and self._inputs.tag("LORBIT") >= 10:
+        if self._inputs.tag("LORBIT") >= 10:
             self._outcar.write(outcar.moments(self._inputs, self._electrons))
         self._flush()
 
@@ -79,7 +81,11 @@ class Outputs:
 
     def contcar(self, arrangement: Arrangement, motion: Motion | None = None) -> None:
         """Write where the atoms go on from."""
-        (self.folder / "CONTCAR").write_text(poscar_text(arrangement, motion))
+        # in place, as VASP does: to open a file anew at each step takes longer than all else that is written
+        self._contcar.seek(0)
+        self._contcar.write(poscar_text(arrangement, motion))
+        self._contcar.truncate()
+        self._contcar.flush()
 
     def note(self, text: str) -> None:
         """Print a line and write it to OUTCAR."""
@@ -97,8 +103,13 @@ class Outputs:
         self._vasprun.write(vasprun.END_OF_STEP + vasprun.end(arrangement))
         (self.folder / "EIGENVAL").write_text(eigenval.text(self._inputs, self._electrons))
         (self.folder / "DOSCAR").write_text(doscar_text(self._inputs, arrangement, states))
-        for file in (self._outcar, self._vasprun, self._oszicar, self._xdatcar):
+        for file in (self._outcar, self._vasprun, self._oszicar, self._xdatcar, self._contcar):
             file.close()
+
+    def cut_vasprun(self) -> None:
+        """Leave half of vasprun.xml, as a full disk does."""
+        file = self.folder / "vasprun.xml"
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
     def _write_configuration(self, step: IonicStep) -> None:
         if (step.number - 1) % self._inputs.tag("NBLOCK"):

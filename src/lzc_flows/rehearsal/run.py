@@ -65,7 +65,8 @@ class Run:
     @property
     def criteria(self) -> Criteria:
         """When the electrons are converged."""
-        return Criteria(self.inputs.tag("NELMIN"), self.inputs.tag("NELM"), self.inputs.tag("EDIFF"))
+        most = max(self.inputs.tag("NELM"), 1)  # where none are asked for, an energy is told all the same
+        return Criteria(min(self.inputs.tag("NELMIN"), most), most, self.inputs.tag("EDIFF"))
 
     def evaluate(self, positions: NDArray[np.float64], cell: NDArray[np.float64]) -> Forces:
         """Return energy and forces, and the virial where ISIF asks for it."""
@@ -156,3 +157,13 @@ class Teller:
         self.run.fail_on_demand(self.outputs, "electrons", number)
         self.outputs.ions(step)
         self.last_ev = forces.energy_ev
+
+
+def end_run(run: Run, ended: list[tuple[Outputs, Arrangement]]) -> None:
+    """Write what the end of a run brings, in each folder with where its atoms are."""
+    for outputs, arrangement in ended:
+        if run.stop is not Stop.NOT:
+            outputs.note(run.stop.value)
+        outputs.end(arrangement)
+    if run.faults.begins("truncated", 1):
+        ended[0][0].cut_vasprun()

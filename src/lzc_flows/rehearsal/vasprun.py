@@ -126,7 +126,7 @@ _SUBJECTS: dict[str, dict[str, Any]] = {
     "electronic exchange-correlation": {
         "LASPH": False,
         "LMETAGGA": False,
-        "GGA": "PE",
+        "GGA": "--",
         "LHFCALC": False,
         "AEXX": 0.0,
         "HFSCREEN": 0.0,
@@ -192,7 +192,7 @@ def _structure(arrangement: Arrangement, name: str) -> str:
     flags = ""
     if not arrangement.free.all():
         rows = "".join(f"   <v {_logicals(row)} </v>\n" for row in arrangement.free)
-        flags = f'  <varray name="selective" >\n{rows}  </varray>\n'
+        flags = f'  <varray name="selective" type="logical" >\n{rows}  </varray>\n'
     return f' <structure name="{name}" >\n{_crystal(arrangement.cell, arrangement.fractional)}{flags} </structure>\n'
 
 
