@@ -326,3 +326,18 @@ def test_a_rehearsal_in_a_batch_job(in_an_environment: Callable, tmp_path: Path)
     assert (found["job store"]["status"], found["batch system"]["status"]) == ("ok", "ok")
     stops = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ends - 120))
     assert f"in job 17, long runs stop in order at {stops}" in found["batch system"]["found"]
+
+
+def test_files_of_others_that_cannot_be_read(in_an_environment: Callable, tmp_path: Path) -> None:
+    """They would stop every job; what they hold is not told."""
+    for name in ("atomate2", "jobflow"):
+        (tmp_path / f"{name}.yaml").write_text("Sesame: [\n")
+    found = in_an_environment(
+        1,
+        ATOMATE2_CONFIG_FILE=str(tmp_path / "atomate2.yaml"),
+        JOBFLOW_CONFIG_FILE=str(tmp_path / "jobflow.yaml"),
+    )
+    assert only(found, "missing") == ["job store", "atomate2"]
+    assert found["job store"]["hint"].endswith("mend the file of JOBFLOW_CONFIG_FILE")
+    assert found["atomate2"]["hint"].endswith("mend the file of ATOMATE2_CONFIG_FILE")
+    assert "Sesame" not in str(found)

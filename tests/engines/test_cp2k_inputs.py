@@ -174,7 +174,9 @@ def test_optimizers(ours: str, theirs: str) -> None:
 
 
 def test_a_cell_that_relaxes_must_stand_upright() -> None:
-    lying = Structure(Lattice([[0, 2.5, 2.5], [2.5, 0, 2.5], [2.5, 2.5, 0]]), ["Li+", "Cl-"], [[0, 0, 0], [0.5] * 3])
+    lying = Structure(
+        Lattice([[0, 2.5, 2.5], [2.5, 0, 2.5], [2.5, 2.5, 0]]), ["Li+", "Cl-"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    )
     with pytest.raises(InputError, match="a along x"):
         relax(lying, RelaxProtocol())
     relax(upright(lying)[0], RelaxProtocol())
@@ -193,7 +195,7 @@ def test_standing_upright_is_a_rotation(noise: list[float]) -> None:
 
 
 def test_a_left_handed_cell_is_turned_and_not_mirrored() -> None:
-    structure = Structure(Lattice(np.diag([3.0, 4.0, -5.0])), ["Li", "Cl"], [[0, 0, 0], [0.5] * 3])
+    structure = Structure(Lattice(np.diag([3.0, 4.0, -5.0])), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     turned, rotation = upright(structure)
     assert np.linalg.det(rotation) == pytest.approx(1)
     assert turned.lattice.matrix @ rotation == pytest.approx(structure.lattice.matrix)

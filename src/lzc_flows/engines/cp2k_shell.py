@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lzc_flows.engines.cp2k_inputs import BOHR_ANGSTROM, HARTREE_EV
+from lzc_flows.engines.cp2k_outputs import read_output
 from lzc_flows.engines.cp2k_program import cp2k_environment
 from lzc_flows.errors import CalculationError
 from lzc_flows.processes import end_with_parent
@@ -51,7 +53,8 @@ class Cp2kShell:
         for _ in range(_MOST_LINES_BEFORE):  # MPI and libraries may introduce themselves
             if self._receive() == READY:
                 break
-        for line in ("HARSH", "UNITS_EV_A"):  # stop at any error
+        # stop at any error; in atomic units, for its eV is that of CODATA 2006, 5e-5 eV off in the energy of LiCl
+        for line in ("HARSH", "UNITS_AU"):
             self._order(line)
         self._send(f"LOAD {input_file} {output_file}")
         self._environment = int(self._receive())
@@ -66,8 +69,8 @@ class Cp2kShell:
             The self-consistency did not converge, or CP2K ended.
         """
         number = self._environment
-        self._order(f"SET_CELL {number}", *_rows(cell))
-        self._send(f"SET_POS {number}", str(positions.size), *_rows(positions), "*END")
+        self._order(f"SET_CELL {number}", *_rows(cell / BOHR_ANGSTROM))
+        self._send(f"SET_POS {number}", str(positions.size), *_rows(positions / BOHR_ANGSTROM), "*END")
         self._receive()  # the largest change
         self._expect(READY)
         self._order(f"EVAL_EF {number}")
@@ -83,7 +86,7 @@ class Cp2kShell:
         self._send(f"GET_STRESS {number}")
         stress = np.array(self._receive().split(), dtype=float).reshape(3, 3)
         self._expect(READY)
-        return Answer(energy, forces, stress)
+        return Answer(energy * HARTREE_EV, forces * HARTREE_EV / BOHR_ANGSTROM, stress * HARTREE_EV / BOHR_ANGSTROM**3)
 
     def close(self) -> None:
         """End CP2K."""
@@ -135,8 +138,6 @@ class Cp2kShell:
 
     def _ended(self) -> CalculationError:
         """Return the error of a CP2K that ended by itself, with its own words if it left any."""
-        from lzc_flows.engines.cp2k_outputs import read_output
-
         status = self._child.wait()
         said = read_output(self._output).abort
         return CalculationError(f"CP2K ended with exit status {status}" + (f": {said}" if said else ""))

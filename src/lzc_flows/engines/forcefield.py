@@ -7,6 +7,7 @@ bit: neither keeps a neighbour list, and coordinates that are cast to single pre
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,12 @@ from lzc_flows.dynamics.units import GPA_EV
 from lzc_flows.errors import InputError
 
 
+def nep_elements(model_file: Path) -> set[str]:
+    """Return the elements that a NEP model knows: its first line has its kind, their number, and them."""
+    with model_file.open() as stream:
+        return set(stream.readline().split()[2:])
+
+
 class NepForceField:
     """A NEP model on one core, in double precision, through calorine's binding of nep_cpu.
 
@@ -30,17 +37,24 @@ class NepForceField:
     """
 
     def __init__(self, model_file: Path, species: Sequence[str]) -> None:
-        from ase import Atoms
-        from calorine.calculators import CPUNEP
+        # the binding itself: calorine around it takes two seconds to import
+        from _nepy import NEPY
+        from ase.data import atomic_masses, atomic_numbers
 
-        calculator = CPUNEP(str(model_file))
-        unknown = sorted(set(species) - calculator.supported_species)
+        unknown = sorted(set(species) - nep_elements(model_file))
         if unknown:
             raise InputError(f"engine 'nep': its model does not know {unknown[0]}")
-        # places and cell are replaced before the first evaluation
-        calculator.set_atoms(Atoms(list(species), positions=np.zeros((len(species), 3)), cell=np.eye(3), pbc=True))
-        calculator._setup_nepy()
-        self._nep = calculator.nepy
+        masses = [float(atomic_masses[atomic_numbers[symbol]]) for symbol in species]
+        with contextlib.redirect_stdout(io.StringIO()):  # it introduces itself
+            # places and cell are replaced before the first evaluation
+            self._nep = NEPY(
+                str(model_file),
+                len(species),
+                np.eye(3).ravel().tolist(),
+                list(species),
+                [0.0] * 3 * len(species),
+                masses,
+            )
         self._shape = (len(species), 3)
         self._cell: NDArray[np.float64] | None = None
 

@@ -10,7 +10,7 @@ from lzc_flows.documents.base import EngineStamp
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.dynamics.forces import ForceField
 from lzc_flows.engines.base import Engine, Ions
-from lzc_flows.engines.forcefield import ChgnetForceField, NepForceField
+from lzc_flows.engines.forcefield import ChgnetForceField, NepForceField, nep_elements
 from lzc_flows.engines.models import model
 from lzc_flows.errors import InputError
 
@@ -84,9 +84,7 @@ class NepEngine:
     def require(self, ions: Ions) -> None:
         """Refuse elements that the model does not have: its first line names those that it has."""
         self.stamp()
-        with model("nep89").path.open() as stream:
-            known = set(stream.readline().split()[2:])
-        unknown = sorted(set(ions.species) - known)
+        unknown = sorted(set(ions.species) - nep_elements(model("nep89").path))
         if unknown:
             raise InputError(f"engine 'nep': its model does not know {unknown[0]}")
 

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Set
 from importlib.metadata import PackageNotFoundError, requires, version
+from typing import Any
 
 from packaging.requirements import Requirement
 
@@ -117,7 +118,8 @@ def _job_store() -> Finding:
         return Finding.lacking(name, hint, needed=True)
     if "JOB_STORE" not in SETTINGS.model_fields_set:
         return Finding(name, "ok", f"{own}; none for rlaunch (launchpad/jobflow.yaml is one)")
-    if "data" not in SETTINGS.JOB_STORE.additional_stores:
+    store: Any = SETTINGS.JOB_STORE
+    if "data" not in store.additional_stores:
         hint = (
             f"{SETTINGS.CONFIG_FILE} has no additional store `data`: under rlaunch, bvse, aimd and cineb would fail at "
             "their end; take it from launchpad/jobflow.yaml"

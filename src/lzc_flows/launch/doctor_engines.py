@@ -23,13 +23,10 @@ _NOT_READ = ("VASP_HANDLE_UNSUCCESSFUL", "VASP_ZIP_FILES", "VASP_INCAR_UPDATES")
 
 def engine_findings(engines: Set[str]) -> list[Finding]:
     """Return what there is of every engine; what these engines lack is missing, others' only a warning."""
-    return [
-        *(_mlip(name, engines) for name in ("nep", "chgnet")),
-        _atomate2(needed=bool(engines & {"vasp", "cp2k"})),
-        *_vasp(needed="vasp" in engines),
-        _cp2k(needed="cp2k" in engines),
-        _mpirun(),
-    ]
+    first = [*(_mlip(name, engines) for name in ("nep", "chgnet")), _atomate2()]
+    if first[-1].status == "missing":
+        return first  # the programs' commands are among its settings
+    return [*first, *_vasp(needed="vasp" in engines), _cp2k(needed="cp2k" in engines), _mpirun()]
 
 
 def _mlip(name: str, engines: Set[str]) -> Finding:
@@ -38,14 +35,14 @@ def _mlip(name: str, engines: Set[str]) -> Finding:
     return Finding.of(f"engine {name}", lambda: MLIPS[name].stamp().version, needed=name in engines)
 
 
-def _atomate2(*, needed: bool) -> Finding:
+def _atomate2() -> Finding:
     """Return atomate2's configuration file and what matters of it; misspelt variables, which it ignores, are told."""
     try:
         from atomate2 import SETTINGS
     except Exception as error:  # whatever is wrong with its file
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         hint = f"its settings cannot be read ({reason}): mend the file of ATOMATE2_CONFIG_FILE"
-        return Finding.lacking("atomate2", hint, needed=needed)
+        return Finding.lacking("atomate2", hint, needed=True)
     file = Path(SETTINGS.CONFIG_FILE).expanduser()
     there = str(file) if file.is_file() else f"no {file}: defaults and {_ATOMATE2_PREFIX} variables"
     read = ", ".join(f"{name} = {getattr(SETTINGS, name)}" for name in _READ)

@@ -84,7 +84,7 @@ def input_plan(stage: str, campaign: CampaignSpec | None, wishes: Wishes) -> Inp
     """
     if stage not in INPUT_STAGES:
         raise InputError(f"stage {stage!r}: allowed are {', '.join(INPUT_STAGES)}")
-    settings = _DEFAULTS.get(stage) if campaign is None else _settings(stage, campaign)
+    settings: Any = _DEFAULTS.get(stage) if campaign is None else _settings(stage, campaign)
     engine = _engine(stage, settings if campaign is not None else None, wishes)
     protocol = settings.protocol if stage in _DEFAULTS else None
     images = wishes.images or getattr(protocol, "images", None) or IMAGES
