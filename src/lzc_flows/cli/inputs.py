@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,8 +49,8 @@ def inputs(
 ) -> None:
     """Print the input files that a job of VASP or CP2K would write for CANDIDATE.
 
-    No VASP is needed, but a POTCAR library (or the stand-ins of a rehearsal): of a POTCAR, symbol, title, valence and
-    cutoff are printed, never the potential.
+    Neither program is needed. Of a POTCAR, symbol, title, valence and cutoff are printed, never the potential; where no
+    library is set up, stand-ins of the headers serve.
     """
     from lzc_flows.launch.input_plan import Wishes, input_plan
 
@@ -58,10 +59,14 @@ def inputs(
     if out is not None:
         _require_folder(out)
     from lzc_flows.launch.input_files import input_files  # takes seconds, and bad input is told before
+    from lzc_flows.launch.rehearse import potcars_at_hand
 
-    found = input_files(plan, structure)
+    with TemporaryDirectory(prefix="lzc-potcars-") as folder, potcars_at_hand(Path(folder)) as stand_ins:
+        found = input_files(plan, structure)
     written = [] if out is None else _write(out, found.files)
     stderr.print(f"crystal: {origin}", highlight=False, markup=False, soft_wrap=True)
+    if stand_ins and plan.engine == "vasp":
+        stderr.print("no POTCAR library is set up: stand-ins of the headers served", soft_wrap=True)
     for note in found.notes:
         stderr.print(note, highlight=False, markup=False, soft_wrap=True)
     if json_output:

@@ -37,7 +37,7 @@ def rehearse(
     touches the real database. Can be stopped at any moment; the same command goes on.
     """
     from lzc_flows.errors import InputError
-    from lzc_flows.launch.rehearse import bring_potcars, enter_rehearsal, forget, tally
+    from lzc_flows.launch.rehearse import enter_rehearsal, forget, potcars_at_hand, tally
 
     if faults is not None and not faults.is_file():
         raise InputError(f"--faults {faults}: no such file")
@@ -52,10 +52,11 @@ def rehearse(
     spec = rehearsed(load_campaign(campaign), engine)
     if cations is not None:
         spec = of_first_cations(spec, cations)
-    if bring_potcars(folder):
-        stderr.print("no POTCAR library is set up: stand-ins of the headers serve for this rehearsal", soft_wrap=True)
     session = Session.of(Campaign(spec))
-    outcome = run_campaign(session.setting(workers or os.cpu_count() or 1))
+    with potcars_at_hand(folder / "potcars") as stand_ins:
+        if stand_ins:
+            stderr.print("no POTCAR library is set up: stand-ins of the headers serve", soft_wrap=True)
+        outcome = run_campaign(session.setting(workers or os.cpu_count() or 1))
     found = tally(session.database, session.name, session.folder)
     if json_output:
         emit_json(

@@ -7,6 +7,8 @@ import shlex
 import shutil
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,15 +43,23 @@ def enter_rehearsal(faults: Path | None) -> Path:
     return folder
 
 
-def bring_potcars(folder: Path) -> bool:
-    """Write stand-ins for POTCARs to the folder of rehearsals unless a library is set up; return whether they serve."""
+@contextmanager
+def potcars_at_hand(folder: Path) -> Iterator[bool]:
+    """Have stand-ins for POTCARs written to `folder` where no library is set up; yield whether they serve.
+
+    They serve this process and those that it starts, while the block runs.
+    """
     from pymatgen.core import SETTINGS
 
     if SETTINGS.get("PMG_VASP_PSP_DIR"):
-        return False
-    library = str(write_library(folder / "potcars"))
+        yield False
+        return
+    library = str(write_library(folder))
     SETTINGS["PMG_VASP_PSP_DIR"] = os.environ["PMG_VASP_PSP_DIR"] = library
-    return True
+    try:
+        yield True
+    finally:
+        del SETTINGS["PMG_VASP_PSP_DIR"], os.environ["PMG_VASP_PSP_DIR"]
 
 
 def forget(folder: Path) -> None:
