@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,7 +88,7 @@ class StageTally:
     documents: int = 0
     launches: int = 0
     calculations: int = 0
-    corrections: Counter[str] = field(default_factory=Counter)
+    corrections: dict[str, int] = field(default_factory=dict)
     megabytes: float = 0.0
 
 
@@ -102,7 +101,8 @@ def tally(database: Database, campaign: str, folder: Path) -> dict[str, StageTal
         stage = found.setdefault(task["metadata"]["stage"], StageTally())
         stage.documents += 1
         for correction in task["output"].get("corrections") or []:
-            stage.corrections[correction["handler"]] += 1
+            handler = correction["handler"]
+            stage.corrections[handler] = stage.corrections.get(handler, 0) + 1
     for place in sorted((folder / "launches").glob("*")):
         stage = found.setdefault(place.name, StageTally())
         stage.launches = sum(1 for _ in place.glob("*/*"))

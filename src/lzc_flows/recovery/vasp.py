@@ -11,7 +11,15 @@ from typing import Any
 from atomate2 import SETTINGS
 from atomate2.vasp.sets.base import VaspInputGenerator
 from custodian import Custodian
-from custodian.custodian import CustodianError, ErrorHandler, Job, MaxCorrectionsError, ValidationError, Validator
+from custodian.custodian import (
+    CustodianError,
+    ErrorHandler,
+    Job,
+    MaxCorrectionsError,
+    MaxCorrectionsPerJobError,
+    ValidationError,
+    Validator,
+)
 from custodian.vasp.handlers import (
     FrozenJobErrorHandler,
     IncorrectSmearingHandler,
@@ -175,7 +183,7 @@ def run_vasp_once(kind: VaspKind, folder: Path) -> VaspEnd:
     custodian = _custodian(kind, folder, most_errors=1)
     try:
         custodian.run()
-    except MaxCorrectionsError:
+    except (MaxCorrectionsError, MaxCorrectionsPerJobError):
         pass
     except CustodianError as error:
         raise _failure(kind, error, corrections_of(custodian)) from error

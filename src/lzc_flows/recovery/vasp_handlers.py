@@ -13,7 +13,7 @@ from custodian.custodian import ErrorHandler
 from custodian.vasp.handlers import UnconvergedErrorHandler, WalltimeHandler
 from custodian.vasp.interpreter import VaspModder
 from custodian.vasp.io import load_vasprun
-from pymatgen.io.vasp.inputs import Poscar
+from pymatgen.io.vasp.inputs import BadPoscarWarning, Poscar
 
 VTST_LINE = b"NEB: projections on to tangent"
 """What VTST's code begins a line with in the OUTCAR of each image, at each ionic step."""
@@ -112,11 +112,16 @@ class CutShortHandler(ErrorHandler):
 
 
 def is_whole_poscar(path: Path) -> bool:
-    """Return whether a file holds a whole POSCAR or CONTCAR."""
+    """Return whether a file holds a whole POSCAR or CONTCAR, with all velocities where it has any."""
     try:
-        return len(Poscar.from_file(path, check_for_potcar=False).structure) > 0
-    except (OSError, ValueError, IndexError, TypeError):
+        text = path.read_text()
+        atoms = len(Poscar.from_str(text).structure)
+    except (OSError, ValueError, IndexError, TypeError, BadPoscarWarning):
         return False
+    _, *others = re.split(r"\n[ \t]*\n", text.rstrip())
+    # velocities; and, after three lines on the thermostat, what VASP's integrator wants
+    rows = [len(block.splitlines()) for block in others]
+    return text.endswith("\n") and atoms > 0 and rows in ([], [atoms], [atoms, 3 + 3 * atoms])
 
 
 def last_ionic_step_s(outcar: Path) -> float:

@@ -105,6 +105,7 @@ def run_dynamics_with_vasp(request: AimdRequest, folder: Path) -> AimdRun:
     dft = request.engine.dft
     assert dft is not None
     # refused before anything is written
+    _identity(request)
     md_inputs(dft, next_part(Schedule.of(request.protocol), 0)[1], grouped(request.structure)[0])
     with alone_in(folder, LOCK_FILE):
         chain = _Chain(request, folder)
@@ -306,10 +307,11 @@ def _readable(place: Path) -> Progress | None:
 
 
 def _steps_done(here: Path) -> int:
-    """Return the steps of a calculation after which it can go on; 0 where it cannot."""
-    if not is_whole_poscar(here / "CONTCAR") or not (here / "OSZICAR").is_file():
+    """Return the steps of a calculation after which it can go on, with velocities; 0 where it cannot."""
+    contcar = here / "CONTCAR"
+    if not is_whole_poscar(contcar) or Poscar.from_file(contcar).velocities is None:
         return 0
-    return len(_oszicar_rows(here / "OSZICAR"))
+    return len(_oszicar_rows(here / "OSZICAR")) if (here / "OSZICAR").is_file() else 0
 
 
 def _configurations(here: Path) -> Trajectory | None:

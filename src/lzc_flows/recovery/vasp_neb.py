@@ -214,8 +214,9 @@ class _Work:
     def _converged(self, band: _Band, start: NDArray[np.float64] | None) -> PathResult:
         """Return a band that VASP has converged, from the images that are there, from a path given, or from its own."""
         path = band.images()
-        if path is not None and band.has_reached:
-            return band.result()
+        found = band.whole_result()
+        if found is not None:
+            return found
         if path is None:
             path = start if start is not None else band.bent(self.protocol.images)
         inputs = neb_inputs(self.dft, self.protocol, len(path) - 2, band.sites(path[0]))
@@ -227,10 +228,15 @@ class _Work:
             self.tags |= changed_tags(band.folder)
             if end.stopped:
                 raise _Stopped
-            if band.has_reached:
-                found = band.result()
+            found = band.whole_result()
+            if found is not None:
                 self.evaluations += found.legs[0].steps * (len(path) - 2)
                 return found
+            if not end.corrections:
+                error = f"{band.folder.name}: VASP ended before its end: {_last_words(band)}"
+                self.corrections.append(
+                    Correction(handler="CutShort", errors=[error], actions=["go on from the last images"])
+                )
             left = band.images()
             path = path if left is None else left
         raise _UnconvergedError(
@@ -278,11 +284,17 @@ class _Band:
             # a VASP with HDF5 compares the KPOINTS of all its folders
             shutil.copyfile(self.folder / "KPOINTS", here / "KPOINTS")
 
-    def result(self) -> PathResult:
-        """Return the band as VASP left it, of one leg; raise `CalculationError` where its output is not whole."""
+    def whole_result(self) -> PathResult | None:
+        """Return the converged band, of one leg; None where it is not converged, or its output is not whole."""
         positions = self.images()
-        if positions is None:
-            raise CalculationError(f"{self.folder}: a CONTCAR is missing or not whole")
+        if positions is None or not self.has_reached:
+            return None
+        try:
+            return self._result(positions)
+        except CalculationError:
+            return None
+
+    def _result(self, positions: NDArray[np.float64]) -> PathResult:
         inner = self.inner
         runs = [read_vasprun(folder) for folder in inner]
         forces = [_ImageForces.read(folder / "OUTCAR") for folder in inner]
@@ -324,11 +336,12 @@ class _Band:
 
 def _last_words(band: _Band) -> str:
     """Return what VASP said last of the forces, or at all."""
-    forces = [_ImageForces.read(folder / "OUTCAR") for folder in band.inner if (folder / "OUTCAR").is_file()]
-    if forces:
+    try:
+        forces = [_ImageForces.read(folder / "OUTCAR") for folder in band.inner]
         return f"largest force {max(force.largest for force in forces):.3f} eV/Å"
-    said = tail(band.folder / STDOUT_FILE).decode(errors="replace").strip().splitlines()
-    return said[-1].strip() if said else "it said nothing"
+    except (CalculationError, OSError):  # it did not come so far
+        said = tail(band.folder / STDOUT_FILE).decode(errors="replace").strip().splitlines()
+        return said[-1].strip() if said else "it said nothing"
 
 
 def _same(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
@@ -344,12 +357,10 @@ class _ImageForces:
 
     @classmethod
     def read(cls, outcar: Path) -> _ImageForces:
-        """Read the end of an OUTCAR; raise `CalculationError` where VTST says nothing."""
+        """Read the end of an OUTCAR; raise `CalculationError` where it has no forces of a band."""
         text = tail(outcar).decode(errors="replace")
         largest = re.findall(r"FORCES: max atom, RMS\s+(\S+)", text)
         along = re.findall(r"NEB: projections on to tangent \(spring, REAL\)\s+\S+\s+(\S+)", text)
         if not (largest and along):
-            raise CalculationError(
-                f"{outcar}: no forces of an elastic band in it; a VASP without VTST's code needs climbing: lzc"
-            )
+            raise CalculationError(f"{outcar}: no forces of an elastic band in it")
         return cls(float(largest[-1]), float(along[-1]))
