@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, WalltimeOption, emit_json, every_second, stderr, stdout, stop_at_s
+from lzc_flows.cli.common import (
+    DftOption,
+    EngineOption,
+    JsonFlag,
+    WalltimeOption,
+    chosen_engine,
+    emit_json,
+    every_second,
+    stderr,
+    stdout,
+    stop_at_s,
+)
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -25,7 +36,8 @@ def register(app: typer.Typer) -> None:
 
 def aimd(
     file: Annotated[Path, typer.Argument(help="Crystal (CIF, POSCAR, ...), every site occupied by one element.")],
-    engine: Annotated[str, typer.Option(help="nep, chgnet, cp2k or vasp.")] = "nep",
+    engine: EngineOption = "nep",
+    dft: DftOption = None,
     protocol: Annotated[str, typer.Option(help="lzc-short, lzc-long, lzrc-npt, or a YAML file.")] = "lzc-short",
     temperature: Annotated[float | None, typer.Option(help="In K, of a named protocol that has several.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the starting velocities.")] = 1,
@@ -42,7 +54,6 @@ def aimd(
     """
     from lzc_flows.documents.aimd_protocol import load_protocol
     from lzc_flows.documents.dft import LZC_AIMD
-    from lzc_flows.documents.engine import engine_spec
     from lzc_flows.engines.aimd_worker import AimdRequest
     from lzc_flows.engines.registry import engine_of
     from lzc_flows.jobs.aimd import aimd_document
@@ -50,7 +61,7 @@ def aimd(
 
     ends_s = stop_at_s(walltime_minutes)
     structure = _ordered(file, supercell, mobile)
-    forces = engine_spec(engine, LZC_AIMD)
+    forces = chosen_engine(engine, dft, LZC_AIMD)
     request = AimdRequest(structure, forces, load_protocol(protocol, temperature), seed, stop_at_s=ends_s)
     identity = request.identity(engine_of(forces).stamp())
     folder = out or Path(f"aimd-{file.stem}-{identity.checksum}")

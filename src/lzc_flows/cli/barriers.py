@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lzc_flows.cli.common import (
+    DftOption,
+    EngineOption,
     JsonFlag,
     WalltimeOption,
+    chosen_engine,
     emit_json,
     every_second,
     protocol_of,
@@ -31,7 +34,8 @@ def register(app: typer.Typer) -> None:
 
 def barriers(
     file: Annotated[Path, typer.Argument(help="Relaxed ordered crystal (CIF, POSCAR, ...).")],
-    engine: Annotated[str, typer.Option(help="nep, chgnet, cp2k or vasp.")] = "nep",
+    engine: EngineOption = "nep",
+    dft: DftOption = None,
     host: Annotated[
         str | None, typer.Option(help="Host whose sites the ions take, such as lzc; by default BVSE minima.")
     ] = None,
@@ -57,7 +61,6 @@ def barriers(
     from lzc_flows.crystal.charges import with_charges
     from lzc_flows.crystal.host import read_structure
     from lzc_flows.documents.dft import LZC
-    from lzc_flows.documents.engine import engine_spec
     from lzc_flows.documents.protocols import MECHANISMS, HopProtocol, NebProtocol
     from lzc_flows.errors import CalculationError, InputError
     from lzc_flows.jobs.hop_network import HopCrystal, hop_network, repeated
@@ -74,7 +77,7 @@ def barriers(
             "temperatures_k": tuple(temperature or [300.0]),
         },
     )
-    forces = engine_spec(engine, LZC)
+    forces = chosen_engine(engine, dft, LZC)
     structure = with_charges(read_structure(file), charge or [], str(file))
     folder = out or Path(f"barriers-{file.stem}")
     try:

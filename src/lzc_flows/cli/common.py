@@ -17,12 +17,18 @@ from rich.console import Console
 from lzc_flows.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
+    from lzc_flows.documents.dft import DftProtocol
+    from lzc_flows.documents.engine import EngineSpec
     from lzc_flows.documents.protocols import Protocol
 
     AnyProtocol = TypeVar("AnyProtocol", bound=Protocol)
 
 WalltimeOption = Annotated[
     float | None, typer.Option(help="Stop in order after this time; by default before the batch job ends.")
+]
+EngineOption = Annotated[str, typer.Option(help="nep, chgnet, cp2k or vasp.")]
+DftOption = Annotated[
+    str | None, typer.Option(help="Of cp2k and vasp: lzc, lzc-aimd or lzrc, the numbers of the sources.")
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -53,6 +59,27 @@ def protocol_of(kind: type[AnyProtocol], settings: Mapping[str, Any]) -> AnyProt
         first = error.errors()[0]
         said = first["msg"].removeprefix("Value error, ")
         raise InputError(f"{first['loc'][0]}: {said} (given: {first['input']})") from None
+
+
+def chosen_engine(name: str, dft: str | None, default: DftProtocol) -> EngineSpec:
+    """Return the engine of a command's options, its electrons treated as `default` says where no name is given.
+
+    Raises
+    ------
+    InputError
+        No such engine or numbers, or numbers for an engine without electrons.
+    """
+    from lzc_flows.documents.dft import NAMED_DFT
+    from lzc_flows.documents.engine import engine_spec
+
+    engine = engine_spec(name, default)
+    if dft is None:
+        return engine
+    if not engine.is_dft:
+        raise InputError(f"--dft {dft}: engine {name!r} has no electrons; cp2k and vasp have")
+    if dft not in NAMED_DFT:
+        raise InputError(f"--dft {dft}: allowed are {', '.join(NAMED_DFT)}")
+    return engine.model_copy(update={"dft": NAMED_DFT[dft]})
 
 
 def stop_at_s(walltime_minutes: float | None) -> float | None:

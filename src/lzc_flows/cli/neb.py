@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lzc_flows.cli.common import (
+    DftOption,
+    EngineOption,
     JsonFlag,
     WalltimeOption,
+    chosen_engine,
     emit_json,
     every_second,
     protocol_of,
@@ -32,7 +35,8 @@ def register(app: typer.Typer) -> None:
 def neb(
     initial: Annotated[Path, typer.Argument(help="One end of the hop (CIF, POSCAR, ...).")],
     final: Annotated[Path, typer.Argument(help="The other end: the same atoms, in any order, in the same cell.")],
-    engine: Annotated[str, typer.Option(help="nep, chgnet, cp2k or vasp.")] = "nep",
+    engine: EngineOption = "nep",
+    dft: DftOption = None,
     images: Annotated[
         int | None, typer.Option(help="Images between the ends, odd; by default by their distance.")
     ] = None,
@@ -50,7 +54,6 @@ def neb(
     """
     from lzc_flows.crystal.host import read_structure
     from lzc_flows.documents.dft import LZC
-    from lzc_flows.documents.engine import engine_spec
     from lzc_flows.documents.protocols import NebProtocol
     from lzc_flows.errors import CalculationError, InputError
     from lzc_flows.jobs.neb import find_path, path_folder
@@ -63,7 +66,7 @@ def neb(
         "fmax_band_ev_per_angstrom": fmax_band,
         "max_steps": max_steps,
     }
-    forces, protocol = engine_spec(engine, LZC), protocol_of(NebProtocol, asked)
+    forces, protocol = chosen_engine(engine, dft, LZC), protocol_of(NebProtocol, asked)
     ends = read_structure(initial), read_structure(final)
     try:
         folder = out or Path(f"neb-{initial.stem}-{path_folder(*ends, forces, protocol)}")

@@ -51,14 +51,14 @@ def limiting_hop(network: HopNetworkDoc, target: str) -> HopDoc:
     if carrier is None or not math.isfinite(carrier.barriers_eV[target]):
         raise CalculationError(f"no hops lead through the crystal along {target}")
     hops = [hop for hop in network.hops if hop.status == "converged" and _carrier_of(hop) == carrier.carrier]
-    lowest = min(
-        energy for hop in hops for energy in (hop.initial_energy_eV, hop.final_energy_eV) if energy is not None
-    )
+    states = {energy for hop in hops for energy in (hop.initial_energy_eV, hop.final_energy_eV) if energy is not None}
 
     def above_barrier_ev(hop: HopDoc) -> float:
         assert hop.initial_energy_eV is not None  # it has converged
         assert hop.barrier_forward_eV is not None
-        return abs(hop.initial_energy_eV + hop.barrier_forward_eV - lowest - carrier.barriers_eV[target])
+        saddle = hop.initial_energy_eV + hop.barrier_forward_eV
+        # a barrier is above the lowest state on its way, which need not be the lowest of all
+        return min(abs(saddle - state - carrier.barriers_eV[target]) for state in states)
 
     return min(hops, key=above_barrier_ev)
 

@@ -44,6 +44,7 @@ from lzc_flows.recovery.vasp_handlers import (
     STOPPED_FILE,
     CutShortHandler,
     ElectronicallyUnconvergedHandler,
+    EndedValidator,
     IonicallyUnconvergedHandler,
     NoClimbingHandler,
     StopInTimeHandler,
@@ -121,6 +122,10 @@ def _md_handlers() -> list[ErrorHandler]:
 
 
 def _message_handlers() -> list[ErrorHandler]:
+    return [VaspErrorHandler()]
+
+
+def _neb_handlers() -> list[ErrorHandler]:
     return [VaspErrorHandler(), NoClimbingHandler(NEB_OUTCAR)]
 
 
@@ -130,9 +135,9 @@ STATIC = VaspKind("single point", _static_handlers)
 RELAX = VaspKind("relaxation", _relax_handlers)
 SHORT_RELAX = VaspKind("short relaxation", _short_relax_handlers)
 # electrons do not converge where none are asked to
-ATOMS = VaspKind("superposition of atoms", _message_handlers, validators=(VaspFilesValidator(),))
+ATOMS = VaspKind("superposition of atoms", _message_handlers, validators=(EndedValidator(),))
 MD = VaspKind("molecular dynamics", _md_handlers, validators=())
-NEB = VaspKind("elastic band", _message_handlers, validators=(), job=VaspNEBJob, outcar=NEB_OUTCAR)
+NEB = VaspKind("elastic band", _neb_handlers, validators=(), job=VaspNEBJob, outcar=NEB_OUTCAR)
 """The kinds of calculation; whoever runs the last two looks after what they wrote."""
 
 

@@ -88,6 +88,10 @@ class VaspCalculation:
             (self.folder / DONE_FILE).touch()
         return not end.stopped
 
+    def forget(self) -> None:
+        """Let the next launch run it again, because what it wrote is of no use."""
+        (self.folder / DONE_FILE).unlink(missing_ok=True)
+
     def vasprun(self) -> Vasprun:
         """Return what VASP wrote, without bands and densities of states.
 

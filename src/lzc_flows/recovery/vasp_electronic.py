@@ -80,7 +80,12 @@ def electrons_with_vasp(
         runs.append(VaspCalculation(kind, partial(inputs, dft, sites), folder / name, checksum, places))
         if not runs[-1].run():
             return None
-    return _read(runs[0], runs[1])
+    try:
+        return _read(runs[0], runs[1])
+    except CalculationError:
+        for run in runs:
+            run.forget()
+        raise
 
 
 def _checksum(structure: Structure, dft: DftProtocol) -> str:

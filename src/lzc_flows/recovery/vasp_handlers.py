@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from custodian.custodian import ErrorHandler
+from custodian.custodian import ErrorHandler, Validator
 from custodian.vasp.handlers import UnconvergedErrorHandler, WalltimeHandler
 from custodian.vasp.interpreter import VaspModder
 from custodian.vasp.io import load_vasprun
@@ -109,6 +109,15 @@ class CutShortHandler(ErrorHandler):
             actions = [{"file": "CONTCAR", "action": {"_file_copy": {"dest": "POSCAR"}}}]
             VaspModder(directory=directory).apply_actions(actions)
         return {"errors": ["VASP ended without a message and without its last output"], "actions": actions or ["rerun"]}
+
+
+class EndedValidator(Validator):
+    """VASP came to its end: all that can be asked where there are no electronic steps."""
+
+    def check(self, directory: str = "./") -> bool:
+        """Return whether it did not."""
+        outcar = Path(directory) / "OUTCAR"
+        return not outcar.is_file() or b"General timing and accounting" not in tail(outcar)
 
 
 def is_whole_poscar(path: Path) -> bool:
