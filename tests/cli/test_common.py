@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lzc_flows.cli.common import emit_json, warnings_as_lines
-from lzc_flows.errors import InputWarning
+from lzc_flows.cli.common import chosen_engine, emit_json, warnings_as_lines
+from lzc_flows.documents.dft import LZC, LZC_AIMD, LZRC
+from lzc_flows.errors import InputError, InputWarning
 
 
 def test_numbers_without_a_word_in_json_become_null(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,3 +55,23 @@ def test_what_is_printed_is_strict_json(document: object) -> None:
 
     (text,) = printed
     json.loads(text, parse_constant=refuse)
+
+
+def test_the_numbers_of_a_source_by_their_name() -> None:
+    assert chosen_engine("cp2k", "lzrc", LZC).dft == LZRC
+    assert chosen_engine("vasp", None, LZC_AIMD).dft == LZC_AIMD
+    assert chosen_engine("nep", None, LZC).dft is None
+
+
+@pytest.mark.parametrize(
+    ("engine", "dft", "said"),
+    [
+        ("qe", None, "engine 'qe': allowed are chgnet, nep, vasp, cp2k"),
+        ("nep", "lzc", "--dft lzc: engine 'nep' has no electrons; cp2k and vasp have"),
+        ("vasp", "mp", "--dft mp: allowed are lzc, lzc-aimd, lzrc"),
+    ],
+)
+def test_bad_engines_are_named(engine: str, dft: str | None, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        chosen_engine(engine, dft, LZC)
+    assert str(caught.value) == said

@@ -109,7 +109,9 @@ def test_every_stage_fills_its_document_and_what_fails_is_mended(
     assert stages["aimd"]["corrections"] == {"CutShort": 1}
     (candidate,) = json.loads(rehearsals.inside("query", "tiny", "--where", "corrections~ALGO = All", "--json").stdout)
     assert "a stand-in for VASP" in candidate["engines"]["electronic"]
-    assert candidate["neb_barrier_1d"] is None or candidate["neb_barrier_1d"] > 0
+    assert candidate["electronic_hop"] == "vacancy-1"
+    assert candidate["gap_ev"] > 0
+    assert (candidate["hops"], candidate["hops_converged"]) == (1, 1)
     assert json.loads(rehearsals.inside("query", "tiny", "--where", "corrections~POTIM", "--json").stdout) == []
     # nothing is left to do, and nothing of it is in the real database
     again = rehearsals.lzc("rehearse", path, "--json")

@@ -181,9 +181,10 @@ def test_jobs_carry_key_and_stage_and_refuse_missing_references(content: Content
     mine = campaign(content)
     first = list(mine.first_jobs(mine.candidates))
     candidate = mine.candidates[0]
-    jobs = [first[0], *(mine.next_job(candidate, stage, "0-1-2") for stage in STAGES[1:])]
+    stages = mine.spec.stages.names
+    jobs = [first[0], *(mine.next_job(candidate, stage, "0-1-2") for stage in stages[1:])]
     assert len(first) == len(mine.candidates)
-    for job, stage in zip(jobs, STAGES, strict=True):
+    for job, stage in zip(jobs, stages, strict=True):
         key = candidate.stage_keys[stage]
         assert job.metadata["key"] == key
         assert job.metadata["stage"] == stage
@@ -211,19 +212,19 @@ def test_a_stages_key_changes_with_what_its_result_follows_from_only(content: Co
     before = campaign(content).candidates[1].stage_keys
     set_in(content, "stages.bvse.protocol.resolution_angstrom", 0.4)
     after = campaign(content).candidates[1].stage_keys
-    assert {stage for stage in STAGES if before[stage] != after[stage]} == {"bvse"}
+    assert {stage for stage in before if before[stage] != after[stage]} == {"bvse"}
     set_in(content, "stages.aimd.seed", 2)
-    assert {stage for stage in STAGES if after[stage] != campaign(content).candidates[1].stage_keys[stage]} == {"aimd"}
+    assert {stage for stage in before if after[stage] != campaign(content).candidates[1].stage_keys[stage]} == {"aimd"}
     for path, value in (("hops.mechanisms", ["vacancy"]), ("protocol.images", 7), ("sites", "bvse")):
         now = campaign(content).candidates[1].stage_keys
         set_in(content, f"stages.cineb.{path}", value)
-        assert {stage for stage in STAGES if now[stage] != campaign(content).candidates[1].stage_keys[stage]} == {
+        assert {stage for stage in before if now[stage] != campaign(content).candidates[1].stage_keys[stage]} == {
             "cineb"
         }
     set_in(content, "stages.relax.protocol.max_steps", 201)
     last = campaign(content).candidates[1].stage_keys
-    assert {stage for stage in STAGES if after[stage] != last[stage]} == {"relax", "bvse", "aimd", "cineb"}
-    assert len(set(last.values())) == len(STAGES)
+    assert {stage for stage in before if after[stage] != last[stage]} == {"relax", "bvse", "aimd", "cineb"}
+    assert len(set(last.values())) == len(before)
 
 
 def test_a_stage_more_leaves_the_results_of_the_others(content: Content) -> None:
@@ -233,3 +234,65 @@ def test_a_stage_more_leaves_the_results_of_the_others(content: Content) -> None
     for one, other in zip(with_aimd.candidates, without.candidates, strict=True):
         assert one.key != other.key
         assert {**other.stage_keys, "aimd": one.stage_keys["aimd"]} == one.stage_keys
+
+
+# ---- engines with electrons, and the electronic stage ----
+
+
+@pytest.fixture
+def with_electrons(content: Content, vasp_stand_in: Any) -> Content:
+    content["stages"]["electronic"] = {"top": 1}
+    return content
+
+
+def stage_keys(content: Content) -> dict[str, str]:
+    return campaign(content).candidates[0].stage_keys
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "changes"),
+    [
+        ("electronic.protocol.target", "c", {"electronic"}),
+        ("electronic.protocol.points", ["initial", "saddle", "final"], {"electronic"}),
+        ("electronic.engine", {"name": "vasp", "dft": "lzrc"}, {"electronic"}),
+        ("electronic.top", None, set()),
+        ("electronic.engine", {"name": "vasp", "dft": "lzc"}, set()),
+        ("cineb.protocol.images", 5, {"cineb", "electronic"}),
+        ("cineb.engine", "vasp", {"cineb", "electronic"}),
+        ("relax.engine", "vasp", {"relax", "bvse", "aimd", "cineb", "electronic"}),
+        ("bvse.protocol.resolution_angstrom", 0.4, {"bvse"}),
+    ],
+)
+def test_what_changes_the_electronic_result_changes_its_key(
+    with_electrons: Content, path: str, value: Any, changes: set[str]
+) -> None:
+    before = stage_keys(with_electrons)
+    set_in(with_electrons, f"stages.{path}", value)
+    after = stage_keys(with_electrons)
+    assert {stage for stage in STAGES if before[stage] != after[stage]} == changes
+
+
+def test_numbers_of_the_dft_and_a_stand_in_are_in_the_key(with_electrons: Content, vasp_stand_in: Any) -> None:
+    keys = [stage_keys(with_electrons)["electronic"]]
+    set_in(with_electrons, "stages.electronic.engine", {"name": "vasp", "dft": {"cutoff_ev": 400}})
+    keys.append(stage_keys(with_electrons)["electronic"])
+    vasp_stand_in.command(sys.executable, "-c", "pass")  # as if it were VASP
+    keys.append(stage_keys(with_electrons)["electronic"])
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize(("sites", "name"), [("host", "lzc"), ("bvse", None)])
+def test_the_electronic_job_reads_the_whole_network(with_electrons: Content, sites: str, name: str | None) -> None:
+    set_in(with_electrons, "stages.cineb.sites", sites)
+    set_in(with_electrons, "stages.electronic.protocol", {"hop": "vacancy-1"})
+    mine = campaign(with_electrons)
+    candidate = mine.candidates[0]
+    job = mine.next_job(candidate, "electronic", "0-1-2")
+    (reference,) = job.input_references
+    assert (reference.uuid, reference.attributes) == ("0-1-2", ())
+    assert (job.maker.host.name if job.maker.host else None) == name
+    assert (job.maker.engine.name, job.maker.protocol.hop) == ("vasp", "vacancy-1")
+    assert (job.metadata["stage"], job.metadata["key"]) == ("electronic", candidate.stage_keys["electronic"])
+    del with_electrons["stages"]["electronic"]
+    with pytest.raises(ValueError, match="'electronic'"):
+        campaign(with_electrons).next_job(candidate, "electronic", "0-1-2")

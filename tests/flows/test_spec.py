@@ -23,7 +23,7 @@ WHOLE: dict[str, Any] = CampaignSpec(
     name="whole",
     host=HostSpec(name="lzc"),
     grid={"supercell": [2, 2, 1], "cations": ["Ti3+"]},
-    stages={"aimd": {"top": 3}, "cineb": {"top": 2}},
+    stages={"aimd": {"top": 3}, "cineb": {"top": 2}, "electronic": {"top": 1}},
 ).model_dump(mode="json")
 FREE = {("ranking", "performance"), ("host", "labels"), ("host", "oxidation_states"), ("host", "vacant")}
 """Mappings whose keys the user chooses."""
@@ -244,7 +244,7 @@ def test_a_gate_may_be_open_to_all() -> None:
 def test_hop_barriers_are_criteria_of_their_stage() -> None:
     content = changed(("ranking", "performance"), {"neb_barrier_c": 1.0, "barrier_3d": 0.5})
     assert parse_campaign(content, where="c.yaml", folder=Path()).ranking.performance["neb_barrier_c"] == 1.0
-    content["stages"]["cineb"] = None
+    content["stages"] |= {"cineb": None, "electronic": None}
     assert "criterion 'neb_barrier_c' is of stage 'cineb', which stages lack" in refusal(content)
 
 
@@ -281,3 +281,45 @@ def test_the_finalists_stand_beside_the_undoped_host() -> None:
 )
 def test_bad_molecular_dynamics_is_named(stage: dict[str, Any], named: str) -> None:
     assert named in refusal(changed(("stages", "aimd"), stage))
+
+
+# ---- the electronic stage ----
+
+
+def staged(**stages: Any) -> dict[str, Any]:
+    return {"name": "c", "host": "lzc", "grid": {"supercell": [1, 1, 1]}, "stages": stages}
+
+
+def test_the_electronic_stage_follows_cineb() -> None:
+    with pytest.raises(InputError, match=r"^campaign c.yaml: stages: electronic: follows cineb, which is not there$"):
+        parse_campaign(staged(electronic={"top": 1}), where="c.yaml", folder=Path())
+    spec = parse_campaign(staged(cineb={"top": 2}, electronic={"top": 1}), where="c.yaml", folder=Path())
+    assert spec.stages.names == ("order", "relax", "bvse", "cineb", "electronic")
+    assert spec.stages.electronic is not None
+    assert spec.stages.electronic.engine == EngineSpec(name="vasp", dft=LZC)
+    assert spec.stages.electronic.protocol.points == ("initial", "saddle")
+
+
+@pytest.mark.parametrize("engine", ["nep", "chgnet", "cp2k"])
+def test_only_vasp_has_densities(engine: str) -> None:
+    content = staged(cineb={"top": 2}, electronic={"engine": engine, "top": 1})
+    with pytest.raises(
+        InputError, match=rf"stages.electronic.engine: '{engine}' gives no densities .* vasp is allowed"
+    ):
+        parse_campaign(content, where="c.yaml", folder=Path())
+
+
+@pytest.mark.parametrize(
+    ("protocol", "named"),
+    [
+        ({"points": []}, r"stages.electronic.protocol.points: "),
+        ({"points": ["middle"]}, r"stages.electronic.protocol.points"),
+        ({"target": "diagonal"}, r"stages.electronic.protocol.target: "),
+        ({"grid_angstrom": 0}, r"stages.electronic.protocol.grid_angstrom: "),
+    ],
+)
+def test_what_the_electronic_stage_cannot_look_at(protocol: dict[str, Any], named: str) -> None:
+    content = staged(cineb={"top": 2}, electronic={"protocol": protocol, "top": 1})
+    with pytest.raises(InputError, match=named) as error:
+        parse_campaign(content, where="c.yaml", folder=Path())
+    assert "\n" not in str(error.value)

@@ -30,6 +30,7 @@ _SUMMARY_FIELDS = {
     "bvse": {name: name for name in Barriers.model_fields},
     "aimd": {},
     "cineb": {},
+    "electronic": {"electronic_hop": "hop"},
 }
 """For each stage, from the summary's field to the document's; a later stage with numbers adds a row here."""
 
@@ -91,6 +92,8 @@ class CandidateBuilder(Builder):
                 summary |= _transport(output)
             if stage == "cineb":
                 summary |= _hops(output)
+            if stage == "electronic":
+                summary["gap_ev"] = output["points"][0]["gap_ev"]
         document = CandidateDoc(**plan, **summary, cost_usd_per_kg=_cost(plan["formula"]), built_from=item["origin"])
         return document.model_dump(mode="json")
 

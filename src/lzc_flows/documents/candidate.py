@@ -88,6 +88,8 @@ class CandidateDoc(PlannedCandidate):
         default_factory=list,
         description="What custodian did in all stages, such as 'relax: VaspErrorHandler: INCAR: ALGO = Normal'.",
     )
+    gap_ev: float | None = Field(default=None, description="Band gap where the limiting hop begins, in eV.")
+    electronic_hop: str | None = Field(default=None, description="Hop whose electrons were looked at.")
     engines: dict[str, str] = Field(default_factory=dict, description="Engine and version by stage.")
     stages: dict[str, StageRecord] = Field(default_factory=dict, description="Finished stages.")
     built_from: list[str] = Field(default_factory=list, description="What the summary was built from.")
