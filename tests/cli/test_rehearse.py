@@ -95,7 +95,7 @@ def test_every_stage_fills_its_document_and_what_fails_is_mended(
     assert found["failures"] == []
     stages = found["stages"]
     assert {name: stage["documents"] for name, stage in stages.items()} == dict.fromkeys(
-        ("order", "relax", "bvse", "aimd", "cineb", "electronic", "rank"), 1
+        ("order", "relax", "bvse", "aimd", "cineb", "electronic"), 1
     )
     # a relaxation; a ramp, cut and gone on with, and a held segment; two ends and a band, which dips into a minimum
     # and becomes two; two points of two runs each

@@ -38,7 +38,7 @@ GAMMA = Kpoints(mesh=(1, 1, 1))
 
 
 def rock_salt(cation: str = "Li+", anion: str = "Cl-") -> Structure:
-    return Structure.from_spacegroup("Fm-3m", CUBE, [cation, anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    return Structure.from_spacegroup("Fm-3m", CUBE, [cation, anion], [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
 
 
 def parsed(made: Cp2kInput) -> Cp2kInput:
@@ -175,7 +175,7 @@ def test_optimizers(ours: str, theirs: str) -> None:
 
 def test_a_cell_that_relaxes_must_stand_upright() -> None:
     lying = Structure(
-        Lattice([[0, 2.5, 2.5], [2.5, 0, 2.5], [2.5, 2.5, 0]]), ["Li+", "Cl-"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+        Lattice([[0, 2.5, 2.5], [2.5, 0, 2.5], [2.5, 2.5, 0]]), ["Li+", "Cl-"], [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]
     )
     with pytest.raises(InputError, match="a along x"):
         relax(lying, RelaxProtocol())
@@ -195,7 +195,7 @@ def test_standing_upright_is_a_rotation(noise: list[float]) -> None:
 
 
 def test_a_left_handed_cell_is_turned_and_not_mirrored() -> None:
-    structure = Structure(Lattice(np.diag([3.0, 4.0, -5.0])), ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    structure = Structure(Lattice(np.diag([3.0, 4.0, -5.0])), ["Li", "Cl"], [[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]])
     turned, rotation = upright(structure)
     assert np.linalg.det(rotation) == pytest.approx(1)
     assert turned.lattice.matrix @ rotation == pytest.approx(structure.lattice.matrix)

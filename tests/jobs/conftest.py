@@ -9,7 +9,12 @@ from jobflow.core.job import Job
 from jobflow.managers.local import run_locally
 from maggma.stores import MemoryStore
 from pydantic import BaseModel
+from pymatgen.core import Structure
 
+from lzc_flows.crystal.hostspec import HostSpec
+from lzc_flows.documents.neb import HopNetworkDoc
+from lzc_flows.documents.protocols import HopProtocol
+from lzc_flows.jobs.hop_network import HopNetworkMaker
 from lzc_flows.recovery import worker
 from lzc_flows.settings import get_settings
 
@@ -51,3 +56,14 @@ def run(stores: Callable[[], JobStore]) -> Callable[[Job, Path], BaseModel]:
         return schema.from_stored(store.get_output(job.uuid, load=True))
 
     return run_job
+
+
+@pytest.fixture(scope="session")
+def vacancies(
+    run: Callable[[Job, Path], HopNetworkDoc], settled_host: Structure, tmp_path_factory: pytest.TempPathFactory
+) -> HopNetworkDoc:
+    """All hops of a vacancy in one cell of the host, 26 ions, by NEP89, as they come from the stores."""
+    maker = HopNetworkMaker(hops=HopProtocol(mechanisms=("vacancy",)), host=HostSpec(name="lzc"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "POLL_S", 0.02)
+        return run(maker.make(settled_host), tmp_path_factory.mktemp("vacancies"))

@@ -83,7 +83,7 @@ def test_a_relaxation_goes_on_after_a_kill_of_cp2k_and_of_everything(tmp_path: P
     geometry = last_geometry(folder)
     assert geometry is not None
 
-    killer = in_background(lambda: kill_cp2k(folder), when=lambda: steps_in(folder) >= 1)
+    killer = in_background(lambda: kill_cp2k(folder), when=lambda: running_in(folder) != [] and steps_in(folder) >= 1)
     run = relax_with_cp2k(PAIR, LZC_AIMD, POSITIONS, folder)
     killer.join()
     assert [correction.handler for correction in run.corrections] == ["CutShortHandler"]

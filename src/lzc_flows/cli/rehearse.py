@@ -77,15 +77,14 @@ def rehearse(
 def _print(session: Session, status: CampaignStatus, found: dict[str, StageTally]) -> None:
     from rich.table import Table
 
+    from lzc_flows.launch.rehearse import StageTally
+
     table = Table(title=f"{session.name}, rehearsed: {status.candidates} candidates", title_justify="left")
     table.add_column("Stage")
     for heading in ("Documents", "Launches", "VASP runs", "Corrections", "MiB"):
         table.add_column(heading, justify="right")
-    for name in [*status.counts, *(stage for stage in found if stage not in status.counts)]:
-        stage = found.get(name)
-        if stage is None:
-            table.add_row(name, "0", "0", "0", "0", "0")
-            continue
+    for name in status.counts:
+        stage = found.get(name, StageTally())
         numbers = (stage.documents, stage.launches, stage.calculations, sum(stage.corrections.values()))
         table.add_row(name, *map(str, numbers), f"{stage.megabytes:.0f}")
     stdout.print(table)

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.server import stop_server
 from lzc_flows.database.stores import TASKS, Database
 from lzc_flows.engines.vasp_program import STAND_IN
+from lzc_flows.flows.spec import STAGES
 from lzc_flows.rehearsal.potcars import write_library
 from lzc_flows.settings import get_settings
 
@@ -93,9 +95,9 @@ class StageTally:
 
 
 def tally(database: Database, campaign: str, folder: Path) -> dict[str, StageTally]:
-    """Return what each stage of a rehearsed campaign came to."""
+    """Return what each stage of a rehearsed campaign came to; results that campaigns share count in each."""
     found: dict[str, StageTally] = {}
-    wanted = {"metadata.campaign": campaign, "output": {"$ne": None}}
+    wanted = {"metadata.key": {"$in": list(planned_keys(database, campaign))}, "output": {"$ne": None}}
     fields = {"metadata.stage": True, "output.corrections": True}
     for task in database.collection(TASKS).find(wanted, fields):
         stage = found.setdefault(task["metadata"]["stage"], StageTally())
@@ -103,7 +105,9 @@ def tally(database: Database, campaign: str, folder: Path) -> dict[str, StageTal
         for correction in task["output"].get("corrections") or []:
             handler = correction["handler"]
             stage.corrections[handler] = stage.corrections.get(handler, 0) + 1
-    for place in sorted((folder / "launches").glob("*")):
+    for place in (folder / "launches" / name for name in STAGES):
+        if not place.is_dir():
+            continue
         stage = found.setdefault(place.name, StageTally())
         stage.launches = sum(1 for _ in place.glob("*/*"))
         files = [path for path in place.rglob("*") if path.is_file()]
