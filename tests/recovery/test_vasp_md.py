@@ -325,7 +325,8 @@ def test_what_vasp_warns_of_and_survives_is_in_the_history(
     vasp_stand_in.fail({"fault": fault, "kind": "md", "step": 20, "times": None})
     run = run_dynamics(REQUEST, tmp_path)
     assert_same(run, uncut)
-    assert [correction.errors for correction in run.history.corrections] == [[fault]]
+    # each time that custodian saw it while VASP ran, VASP was started again
+    assert {error for correction in run.history.corrections for error in correction.errors} == {fault}
 
 
 @pytest.mark.slow

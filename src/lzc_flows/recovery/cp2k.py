@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
-from custodian.custodian import Custodian, CustodianError, MaxCorrectionsPerHandlerError
 from pymatgen.core import Structure
 
 from lzc_flows.documents.base import Correction
@@ -17,12 +15,11 @@ from lzc_flows.engines.cp2k_program import cp2k_command
 from lzc_flows.engines.relax_worker import Relaxed
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.files import write_atomically
-from lzc_flows.recovery.corrections import corrections_of
 from lzc_flows.recovery.cp2k_calculation import CALCULATION_FILE, Cp2kCalculation, Launches, take_last_geometry
-from lzc_flows.recovery.cp2k_handlers import Cp2kHandler, OwnCp2kJob, relax_handlers, static_handlers
+from lzc_flows.recovery.cp2k_handlers import OwnCp2kJob, relax_handlers, static_handlers
 from lzc_flows.recovery.folder import alone_in
 from lzc_flows.recovery.relax import RelaxRun
-from lzc_flows.recovery.worker import MOST_ERRORS, POLL_S, POLLS_A_CHECK
+from lzc_flows.recovery.worker import run_job
 from lzc_flows.settings import get_settings
 
 LOCK_FILE = "cp2k.lock"
@@ -92,23 +89,4 @@ def _prepare(calculation: Cp2kCalculation, folder: Path) -> None:
 def _under_custodian(calculation: Cp2kCalculation, folder: Path, job: OwnCp2kJob) -> list[Correction]:
     """Run CP2K until it ends well or its time is over; return what was mended."""
     handlers = static_handlers(job) if calculation.protocol is None else relax_handlers(job, calculation)
-    custodian = Custodian(
-        handlers,
-        [job],
-        max_errors=MOST_ERRORS,
-        polling_time_step=POLL_S,
-        monitor_freq=POLLS_A_CHECK,
-        terminate_on_nonzero_returncode=False,
-        directory=os.fspath(folder),
-    )
-    try:
-        custodian.run()
-    except CustodianError as error:
-        corrections = corrections_of(custodian)
-        cause = corrections[-1].errors[-1] if corrections else error.message
-        if isinstance(error, MaxCorrectionsPerHandlerError) and isinstance(error.handler, Cp2kHandler):
-            cause = error.handler.error(folder)  # what no correction answered
-        raise CalculationError(f"{calculation.what} failed after {len(corrections)} corrections: {cause}") from error
-    finally:
-        job.terminate()
-    return corrections_of(custodian)
+    return run_job(job, handlers, calculation.what, folder)

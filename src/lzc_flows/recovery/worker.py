@@ -178,8 +178,30 @@ def run_worker(
         The handlers could not mend it; the line says what was wrong last.
     """
     job = WorkerJob(kind)
+    return run_job(job, [CrashedHandler(job), *handlers, FrozenHandler(job, frozen_s)], kind.what, folder)
+
+
+def run_job(job: Job, handlers: Sequence[ErrorHandler], what: str, folder: Path) -> list[Correction]:
+    """Run a job in its folder, again after each correction, until it ends well; return what was mended.
+
+    Parameters
+    ----------
+    job
+        One whose `terminate` ends its process, if that still runs.
+    handlers
+        What watches it, and mends.
+    what
+        What it does, as an error calls it.
+    folder
+        Where it runs.
+
+    Raises
+    ------
+    CalculationError
+        The handlers could not mend it; the line says what was wrong last.
+    """
     custodian = Custodian(
-        [CrashedHandler(job), *handlers, FrozenHandler(job, frozen_s)],
+        list(handlers),
         [job],
         max_errors=MOST_ERRORS,
         polling_time_step=POLL_S,
@@ -194,9 +216,9 @@ def run_worker(
         cause = corrections[-1].errors[-1] if corrections else error.message
         if isinstance(error, MaxCorrectionsPerHandlerError) and isinstance(error.handler, WorkerHandler):
             cause = error.handler.error(folder)  # what no correction answered
-        raise CalculationError(f"{kind.what} failed after {len(corrections)} corrections: {cause}") from error
+        raise CalculationError(f"{what} failed after {len(corrections)} corrections: {cause}") from error
     finally:
-        job.terminate()  # custodian leaves it running where it gives up on a frozen one
+        job.terminate(os.fspath(folder))  # custodian leaves it running where it gives up on a frozen one
     return corrections_of(custodian)
 
 
