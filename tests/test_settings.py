@@ -66,8 +66,8 @@ def test_misspelt_variable_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(InputError) as refusal:
         get_settings()
     assert str(refusal.value) == (
-        "unknown setting LZC_MONGO_URL: allowed are LZC_CAMPAIGNS_DIR, LZC_MODELS_DIR, LZC_MONGO_DATABASE, "
-        "LZC_MONGO_TIMEOUT_S, LZC_MONGO_URI, LZC_WALLTIME_END_S"
+        "unknown setting LZC_MONGO_URL: allowed are LZC_CAMPAIGNS_DIR, LZC_DFT_FROZEN_S, LZC_MODELS_DIR, "
+        "LZC_MONGO_DATABASE, LZC_MONGO_TIMEOUT_S, LZC_MONGO_URI, LZC_REHEARSAL_FAULTS, LZC_WALLTIME_END_S"
     )
 
 

@@ -15,6 +15,7 @@ from pymatgen.core import Structure
 
 from lzc_flows.band.packing import unpack_path
 from lzc_flows.crystal.host import WYCKOFF
+from lzc_flows.documents.dft import LZC
 from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.neb import NebDoc
 from lzc_flows.documents.protocols import NebProtocol
@@ -213,7 +214,7 @@ def test_a_path_that_does_not_converge_is_a_named_failure(hop_ends: Ends, tmp_pa
         ("none", r"^identical ends: "),
         ("fewer", r"^different atoms: the final structure has 1 Li fewer"),
         ("cell", r"^cells differ: lattice vector "),
-        ("engine", r"^engine 'none': allowed are chgnet, nep$"),
+        ("engine", r"^engine 'vasp': no command 'vasp_std' here; "),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(hop_ends: Ends, tmp_path: Path, change: str, named: str) -> None:
@@ -222,7 +223,7 @@ def test_bad_input_is_refused_before_anything_runs(hop_ends: Ends, tmp_path: Pat
         final.remove_sites([len(final) - 1])
     if change == "cell":
         final.scale_lattice(final.volume * 1.01)
-    engine = "none" if change == "engine" else "nep"
+    engine = EngineSpec(name="vasp", dft=LZC) if change == "engine" else NEP
     with pytest.raises(InputError, match=named):
         find_path(hop_ends.initial, final, NebSetting(engine, NebProtocol(), tmp_path / "new"))
     assert not (tmp_path / "new").exists()
@@ -232,7 +233,7 @@ def test_a_folders_name_follows_from_all_that_the_path_does(hop_ends: Ends) -> N
     ends, protocol = (hop_ends.initial, hop_ends.final), NebProtocol()
     names = {
         path_folder(*ends, NEP, protocol),
-        path_folder(*reversed(ends), "nep", protocol),
+        path_folder(*reversed(ends), NEP, protocol),
         path_folder(*ends, EngineSpec(name="chgnet"), protocol),
         path_folder(*ends, NEP, NebProtocol(images=7)),
         path_folder(hop_ends.initial, shifted(hop_ends.final, hop_ends.moved[0], [0, 0, 0.01]), NEP, protocol),

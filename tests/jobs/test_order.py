@@ -91,7 +91,7 @@ def test_the_first_of_the_shortlist_is_the_structure(ordered: OrderDoc) -> None:
 
 def test_a_single_arrangement_asks_no_engine(run: Run, tmp_path: Path) -> None:
     # an engine that does not exist would be refused if it were asked
-    job = OrderMaker(engine="none", protocol=SHORT).make(LZC, Combination(supercell=(1, 1, 1)))
+    job = OrderMaker(engine="vasp", protocol=SHORT).make(LZC, Combination(supercell=(1, 1, 1)))
     document = run(job, tmp_path)
     assert document.engine is None
     assert document.margin_ev is None
@@ -112,7 +112,7 @@ def test_a_single_arrangement_asks_no_engine(run: Run, tmp_path: Path) -> None:
 )
 def test_a_shortlist_of_one_asks_no_engine(run: Run, tmp_path: Path, combination: Combination, decided_by: str) -> None:
     protocol = OrderProtocol(shortlist=1)
-    document = run(OrderMaker(engine="none", protocol=protocol).make(LZC, combination), tmp_path)
+    document = run(OrderMaker(engine="vasp", protocol=protocol).make(LZC, combination), tmp_path)
     expected = order(ideal_host(), combination, protocol).ranked[0].structure
     assert len(document.shortlist) == 1
     assert (document.engine, document.margin_ev, document.decided_by) == (None, None, decided_by)

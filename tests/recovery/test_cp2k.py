@@ -58,6 +58,16 @@ def test_a_single_point_is_done_once(tmp_path: Path) -> None:
 
 
 @needs_cp2k
+def test_a_relaxation_ends_below_the_force_limit(tmp_path: Path) -> None:
+    loose = POSITIONS.model_copy(update={"fmax_ev_per_angstrom": 0.3})
+    found = relax_with_cp2k(PAIR, LZC_AIMD, loose, tmp_path / "relax").attempts[-1]
+    assert found.converged
+    assert found.steps > 1
+    assert found.max_force_ev_per_angstrom < 0.3
+    assert found.energy_ev < static_with_cp2k(PAIR, LZC_AIMD, tmp_path / "static").attempts[-1].energy_ev
+
+
+@needs_cp2k
 @pytest.mark.slow
 def test_a_relaxation_goes_on_after_a_kill_of_cp2k_and_of_everything(tmp_path: Path) -> None:
     """The second launch takes the geometry, the first its own after CP2K alone was killed."""

@@ -12,6 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
+from lzc_flows.documents.dft import DftProtocol, VaspSettings
 from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.protocols import NebProtocol
 from lzc_flows.engines.base import Ions
@@ -355,6 +356,7 @@ def test_an_element_that_the_model_does_not_know_is_refused(done: Done, tmp_path
 
 @pytest.mark.usefixtures("no_worker")
 def test_an_engine_that_is_not_there_leaves_nothing(done: Done, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^engine 'none': allowed are chgnet, nep$"):
-        run_tasks([("path", done.path)], NebSetting("none", PROTOCOL, tmp_path / "new"))
+    absent = EngineSpec(name="vasp", dft=DftProtocol(vasp=VaspSettings(climbing="lzc")))
+    with pytest.raises(InputError, match=r"^engine 'vasp': no command 'vasp_std' here; "):
+        run_tasks([("path", done.path)], NebSetting(absent, PROTOCOL, tmp_path / "new"))
     assert list(tmp_path.iterdir()) == []

@@ -20,7 +20,9 @@ from lzc_flows.errors import InputError
 class Kpoints(FrozenModel):
     """A regular mesh of k-points: its divisions, or the length that gives them."""
 
-    mesh: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(default=None, description="Divisions.")
+    mesh: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
+        default=None, description="Divisions along the reciprocal vectors."
+    )
     length_angstrom: PositiveFloat | None = Field(
         default=None, description="Divisions are this length times the reciprocal lengths 1/d, at least 1; in Å."
     )
@@ -64,9 +66,9 @@ class Cp2kSettings(FrozenModel):
 class DftProtocol(Protocol):
     """How the electrons are treated."""
 
-    functional: Literal["PBE"] = "PBE"
+    functional: Literal["PBE"] = Field(default="PBE", description="Exchange and correlation.")
     cutoff_ev: PositiveFloat = Field(default=500.0, description="Plane-wave cutoff of the wave functions, in eV.")
-    kpoints: Kpoints = Kpoints(mesh=(2, 2, 2))
+    kpoints: Kpoints = Field(default=Kpoints(mesh=(2, 2, 2)), description="Mesh of k-points.")
     scf_ev: PositiveFloat = Field(default=1e-5, description="Convergence of the energy, in eV.")
     smearing_ev: PositiveFloat = Field(
         default=0.05,
@@ -76,8 +78,8 @@ class DftProtocol(Protocol):
         default="auto",
         description="auto: polarised where an ion has an open shell or the number of electrons is odd.",
     )
-    vasp: VaspSettings = VaspSettings()
-    cp2k: Cp2kSettings = Cp2kSettings()
+    vasp: VaspSettings = Field(default=VaspSettings(), description="What only VASP is told.")
+    cp2k: Cp2kSettings = Field(default=Cp2kSettings(), description="What only CP2K is told.")
 
     @field_validator("scf_ev")
     @classmethod

@@ -33,24 +33,24 @@ class DosDoc(Document):
     """Densities of states, in states per eV and cell, both spins together."""
 
     energies_eV: list[float] = Field(description="Above the Fermi energy, in eV.")
-    total: list[float] = Field(description="All states.")
-    by_element: dict[str, list[float]] = Field(description="Projected on the ions of an element.")
+    total: list[float] = Field(description="All states, in states per eV and cell.")
+    by_element: dict[str, list[float]] = Field(description="Projected on the ions of an element, likewise.")
 
 
 class PointDoc(Document):
     """The electrons at one point of a path."""
 
-    point: Point = Field(description="Which.")
+    point: Point = Field(description="Which one of the path.")
     image: int = Field(description="Index of the image on the path.")
     structure: Structure = Field(description="The ions there.")
     energy_ev: float = Field(description="Energy of the cell, in eV.")
     gap_ev: float = Field(description="Gap between occupied and empty bands, in eV; 0 for a metal.")
     fermi_ev: float = Field(description="Fermi energy, in eV.")
-    electrons: float = Field(description="Valence electrons in the cell.")
+    electrons: float = Field(description="Valence electrons of the cell, in electrons.")
     moment_mu_b: float = Field(description="Magnetic moment of the cell, in μB.")
     displaced_electrons: float = Field(
-        description="Electrons that bonding displaces from superposed atoms: half the integral of the absolute charge "
-        "density difference."
+        description="What bonding displaces from superposed atoms, in electrons: half the integral of the absolute "
+        "charge density difference."
     )
     dos: DosDoc = Field(description="Densities of states.")
     directory: str = Field(description="Where the calculation ran: CHGCAR, ELFCAR and vasprun.xml are there.")

@@ -23,7 +23,7 @@ DFT_NAMES: tuple[DftName, ...] = get_args(DftName)
 class EngineSpec(FrozenModel):
     """An engine by name; one that has electrons with how it treats them. A name alone stands for the whole."""
 
-    name: EngineName
+    name: EngineName = Field(description="Name that campaigns use.")
     dft: DftProtocol | None = Field(
         default=None,
         description="A name, or numbers; by default those of the stage. Machine-learned engines have none.",

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from monty.shutil import compress_file
 from numpy.typing import NDArray
 from pymatgen.io.vasp.inputs import Poscar
 
@@ -48,6 +49,9 @@ PROGRESS_FILE = "vasp_md.json"
 
 PART_STEPS = 5000
 """Most steps of one calculation: its output stays readable, and a damaged one costs no more."""
+
+BULKY = ("OUTCAR", "XDATCAR", "vasprun.xml")
+"""Files that grow with each step; those of a calculation that the trajectory has are kept compressed."""
 
 MOST_CUTS = 5
 """So many calculations on end that stop by themselves before their end: it is not an accident."""
@@ -254,6 +258,9 @@ class _Chain:
         step, poscar = self.progress.step + done, (here / "CONTCAR").read_text()
         self.progress = replace(self.progress, step=step, part=self.progress.part + 1, poscar=poscar)
         self.progress.write(self.folder)
+        for name in BULKY:
+            if (here / name).is_file():
+                compress_file(here / name)
         return done
 
     def _frames(self, here: Path, done: int, configurations: Trajectory | None) -> list[Frame] | None:
