@@ -127,10 +127,14 @@ def is_whole_poscar(path: Path) -> bool:
         atoms = len(Poscar.from_str(text).structure)
     except (OSError, ValueError, IndexError, TypeError, BadPoscarWarning):
         return False
-    _, *others = re.split(r"\n[ \t]*\n", text.rstrip())
-    # velocities; and, after three lines on the thermostat, what VASP's integrator wants
-    rows = [len(block.splitlines()) for block in others]
-    return text.endswith("\n") and atoms > 0 and rows in ([], [atoms], [atoms, 3 + 3 * atoms])
+    if not text.endswith("\n"):
+        return False
+    _, *blocks = (block.splitlines() for block in re.split(r"\n[ \t]*\n", text.rstrip()))
+    velocities, integrator = blocks[:1], blocks[1:2]
+    # after three lines on the thermostat, which begin with 1, three rows for each atom of what VASP's integrator wants;
+    # what a version of VASP writes instead is its own business
+    cut = any(len(rows) != 3 + 3 * atoms for rows in integrator if rows[0].strip() == "1")
+    return atoms > 0 and all(len(rows) == atoms for rows in velocities) and not cut
 
 
 def last_ionic_step_s(outcar: Path) -> float:
