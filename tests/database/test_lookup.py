@@ -53,6 +53,14 @@ def test_names_that_are_of_none_or_of_several(held: Database, name: str, line: s
     assert str(refused.value).startswith(line)
 
 
+def test_of_several_those_of_the_campaign_are_meant(held: Database) -> None:
+    held.collection(CANDIDATES).update_one({"key": TWICE[0]}, {"$set": {"campaigns": ["dft"]}})
+    assert find_candidate(held, "Al3-2d_1x1x1", "dft")["key"] == TWICE[0]
+    assert find_candidate(held, TI, "dft")["key"] == TI  # the only one of its name
+    with pytest.raises(InputError, match="that could be"):
+        find_candidate(held, "Al3-2d_1x1x1", "other")
+
+
 def test_of_many_candidates_a_few_are_named(database: Database) -> None:
     with pytest.raises(InputError, match=r"it holds none$"):
         find_candidate(database, "Ti3")

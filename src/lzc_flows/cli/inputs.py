@@ -54,8 +54,9 @@ def inputs(
     """
     from lzc_flows.launch.input_plan import Wishes, input_plan
 
-    plan = input_plan(stage, _campaign(campaign), Wishes(engine, dft, images))
-    structure, origin = _crystal(candidate, stage, charge or [])
+    spec = _campaign(campaign)
+    plan = input_plan(stage, spec, Wishes(engine, dft, images))
+    structure, origin = _crystal(candidate, stage, charge or [], None if spec is None else spec.name)
     if out is not None:
         _require_folder(out)
     from lzc_flows.launch.input_files import input_files  # takes seconds, and bad input is told before
@@ -81,7 +82,7 @@ def _campaign(reference: str | None) -> CampaignSpec | None:
     return None if reference is None else Session(reference).campaign.spec
 
 
-def _crystal(reference: str, stage: str, charges: list[str]) -> tuple[Structure, str]:
+def _crystal(reference: str, stage: str, charges: list[str], campaign: str | None) -> tuple[Structure, str]:
     """Return the crystal that a stage starts from, and where it is from: a file, or a stage of a candidate."""
     from lzc_flows.errors import InputError
 
@@ -104,7 +105,7 @@ def _crystal(reference: str, stage: str, charges: list[str]) -> tuple[Structure,
 
     database = connect()
     build_candidates(database)
-    summary = find_candidate(database, reference)
+    summary = find_candidate(database, reference, campaign)
     structure, left_by = stage_structure(database, summary, _BEFORE.get(stage, _LATER))
     return structure, f"{summary['key']}, as its stage {left_by} left it"
 

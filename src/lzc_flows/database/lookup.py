@@ -14,20 +14,26 @@ NAMED_KEYS = 5
 """A refusal names this many of the keys that could have been meant."""
 
 
-def find_candidate(database: Database, name: str) -> dict[str, Any]:
+def find_candidate(database: Database, name: str, campaign: str | None = None) -> dict[str, Any]:
     """Return the summary of the candidate whose key, readable words or beginning of the key this is.
+
+    Where several are, those of `campaign` are meant.
 
     Raises
     ------
     InputError
         None, or more than one; the line names some that there are.
     """
-    keys = sorted(entry["key"] for entry in database.collection(CANDIDATES).find({}, {"key": True}))
+    entries = list(database.collection(CANDIDATES).find({}, {"key": True, "campaigns": True}))
+    keys = sorted(entry["key"] for entry in entries)
     # the words before the checksum are the beginning of other candidates' words as well
     whole = [key for key in keys if name in (key, key.rpartition("_")[0])]
     found = whole or [key for key in keys if key.startswith(name)]
     if not found:
         raise InputError(f"candidate {name!r}: neither a file nor in the database; it holds {_named(keys)}")
+    if len(found) > 1:
+        its_own = {entry["key"] for entry in entries if campaign in entry.get("campaigns", [])}
+        found = [key for key in found if key in its_own] or found
     if len(found) > 1:
         raise InputError(f"candidate {name!r}: that could be {_named(found)}")
     summary = database.collection(CANDIDATES).find_one({"key": found[0]}, {"_id": False})
