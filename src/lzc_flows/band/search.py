@@ -163,7 +163,7 @@ class PathSearch:
                 raise UnconvergedError(
                     f"a minimum on the way is not relaxed after {limits.max_steps} steps: {found.fmax:.3f} eV/Å"
                 )
-            if any(_same(found.positions, end) for end in (path[0], path[-1])):
+            if any(same_minimum(found.positions, end) for end in (path[0], path[-1])):
                 leg.dips.append(image)
                 continue
             if len(self.state.legs) == MOST_LEGS:
@@ -203,5 +203,6 @@ def new_leg(
     return Leg(started(path, end_energies_ev, potential.cell, potential.force_field, longest_step_angstrom))
 
 
-def _same(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+def same_minimum(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
+    """Return whether two arrangements (atoms, 3), Å, are one minimum: no atom is farther apart than `SAME_ANGSTROM`."""
     return float(np.linalg.norm(first - second, axis=1).max()) < SAME_ANGSTROM

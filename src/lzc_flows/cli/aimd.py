@@ -101,12 +101,12 @@ def _progress(request: AimdRequest, folder: Path) -> Iterator[None]:
     """Show on a terminal how far the run is."""
     from rich.progress import Progress
 
-    from lzc_flows.recovery.aimd import done_ps
+    from lzc_flows.recovery.dynamics import done_ps
 
     total_ps = request.protocol.ps
     with Progress(console=stderr, disable=not stderr.is_terminal) as bars:
         task = bars.add_task(f"{total_ps:g} ps", total=total_ps)
-        with every_second(lambda: bars.update(task, completed=done_ps(folder, request.protocol))):
+        with every_second(lambda: bars.update(task, completed=done_ps(request, folder))):
             yield
 
 

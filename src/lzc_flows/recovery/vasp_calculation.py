@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -11,8 +12,12 @@ from pathlib import Path
 import numpy as np
 from atomate2.vasp.sets.base import VaspInputGenerator
 from numpy.typing import NDArray
+from pymatgen.core import Structure
 from pymatgen.io.vasp.outputs import Vasprun
 
+from lzc_flows.documents.dft import DftProtocol
+from lzc_flows.engines.base import ions_of
+from lzc_flows.engines.vasp import VaspEngine
 from lzc_flows.errors import CalculationError
 from lzc_flows.files import write_atomically
 from lzc_flows.recovery.history import History
@@ -121,6 +126,21 @@ class VaspCalculation:
             return (place / IDENTITY_FILE).read_text() == self.identity
         except OSError:  # not there, or a folder that others keep to themselves
             return False
+
+
+def identity_of(structure: Structure, dft: DftProtocol, *words: str) -> str:
+    """Return a checksum of what VASP's results for a crystal follow from; `words` say what else they do.
+
+    Raises
+    ------
+    InputError
+        There is no VASP.
+    """
+    stamp = VaspEngine(dft).stamp()
+    digest = hashlib.sha256(" ".join([*ions_of(structure).words(stamp.name), stamp.version, *words]).encode())
+    for array in (structure.lattice.matrix, structure.frac_coords):
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()
 
 
 def read_vasprun(folder: Path) -> Vasprun:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +16,10 @@ from pymatgen.io.vasp.outputs import Chgcar, Elfcar, Oszicar, Vasprun
 
 from lzc_flows.documents.base import Correction
 from lzc_flows.documents.dft import DftProtocol
-from lzc_flows.engines.base import ions_of
-from lzc_flows.engines.vasp import VaspEngine
 from lzc_flows.engines.vasp_inputs import electronic_inputs, grouped, superposition_inputs
 from lzc_flows.errors import CalculationError
 from lzc_flows.recovery.vasp import ATOMS, STATIC
-from lzc_flows.recovery.vasp_calculation import VaspCalculation
+from lzc_flows.recovery.vasp_calculation import VaspCalculation, identity_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +70,7 @@ def electrons_with_vasp(
         As `VaspCalculation.run`; an output that is not whole.
     """
     sites, _ = grouped(structure)
-    checksum = _checksum(structure, dft)
+    checksum = identity_of(structure, dft)
     runs = []
     for name, kind, inputs in (("scf", STATIC, electronic_inputs), ("atoms", ATOMS, superposition_inputs)):
         places = [place / name for place in earlier]
@@ -86,13 +83,6 @@ def electrons_with_vasp(
         for run in runs:
             run.forget()
         raise
-
-
-def _checksum(structure: Structure, dft: DftProtocol) -> str:
-    digest = hashlib.sha256(" ".join([*ions_of(structure).words("vasp"), VaspEngine(dft).stamp().version]).encode())
-    for array in (structure.lattice.matrix, structure.frac_coords):
-        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
-    return digest.hexdigest()
 
 
 def _read(scf: VaspCalculation, atoms: VaspCalculation) -> Electrons:

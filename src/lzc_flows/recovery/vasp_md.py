@@ -24,6 +24,7 @@ from monty.shutil import compress_file
 from numpy.typing import NDArray
 from pymatgen.io.vasp.inputs import Poscar
 
+from lzc_flows.documents.aimd_protocol import AimdProtocol
 from lzc_flows.documents.base import Correction
 from lzc_flows.dynamics.checkpoint import RunIdentity
 from lzc_flows.dynamics.schedule import Schedule, Stretch
@@ -139,10 +140,14 @@ def take_over_from_vasp(request: AimdRequest, earlier: list[Path], folder: Path)
     return farthest
 
 
-def done_steps(folder: Path) -> int:
-    """Return how many of VASP's steps the run in a folder has done, the unfinished calculation included."""
+def done_ps_of_vasp(folder: Path, protocol: AimdProtocol) -> float:
+    """Return how far the run in a folder has got, the unfinished calculation included, in ps."""
     progress = _readable(folder)
-    return 0 if progress is None else progress.step + _steps_done(folder / part_name(progress.part))
+    if progress is None:
+        return 0.0
+    schedule = Schedule.of(protocol)
+    step = min(progress.step + _steps_done(folder / part_name(progress.part)), schedule.steps)
+    return schedule.stretch(step).time_fs(step) / 1000
 
 
 def next_part(schedule: Schedule, step: int) -> tuple[Stretch, MdPart]:

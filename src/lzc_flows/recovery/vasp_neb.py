@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lzc_flows.band.path import images_for, resampled
 from lzc_flows.band.profile import Profile
-from lzc_flows.band.search import MOST_LEGS, SAME_ANGSTROM
+from lzc_flows.band.search import MOST_LEGS, same_minimum
 from lzc_flows.documents.base import Correction
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.engines.neb_tasks import EndResult, Outcome, PathResult, Status, Task, chained
@@ -181,7 +181,7 @@ class _Work:
         for image in profile.minima_between(self.protocol.split_ev):
             name = f"{band.folder.name}-{image}"
             middle = self._settled(found.positions[image], f"{name}-minimum")
-            if any(_same(middle.positions, end.positions) for end in band.ends):
+            if any(same_minimum(middle.positions, end.positions) for end in band.ends):
                 continue
             self.legs += 1
             if self.legs == MOST_LEGS:
@@ -229,7 +229,3 @@ class _Work:
             left = band.images()
             path = path if left is None else left
         raise _UnconvergedError(f"{band.folder.name} not converged in {MOST_LAUNCHES} runs of VASP: {last_words(band)}")
-
-
-def _same(first: NDArray[np.float64], second: NDArray[np.float64]) -> bool:
-    return float(np.linalg.norm(first - second, axis=1).max()) < SAME_ANGSTROM

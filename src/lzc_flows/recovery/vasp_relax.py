@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +13,12 @@ from pymatgen.core import Structure
 from lzc_flows.documents.base import Correction
 from lzc_flows.documents.dft import DftProtocol
 from lzc_flows.documents.protocols import RelaxProtocol
-from lzc_flows.engines.base import ions_of
 from lzc_flows.engines.relax_worker import Relaxed
-from lzc_flows.engines.vasp import VaspEngine
 from lzc_flows.engines.vasp_inputs import grouped, relax_inputs, static_inputs
 from lzc_flows.errors import CalculationError
 from lzc_flows.recovery.relax import RelaxRun
 from lzc_flows.recovery.vasp import RELAX, SHORT_RELAX, STATIC, VaspKind
-from lzc_flows.recovery.vasp_calculation import VaspCalculation, ungrouped
+from lzc_flows.recovery.vasp_calculation import VaspCalculation, identity_of, ungrouped
 
 FOLDER = "vasp"
 
@@ -79,11 +76,7 @@ class VaspRelaxation:
 
     @property
     def _checksum(self) -> str:
-        words = [VaspEngine(self.dft).stamp().version, self.protocol.model_dump_json() if self.protocol else "static"]
-        digest = hashlib.sha256(" ".join([*ions_of(self.structure).words("vasp"), *words]).encode())
-        for array in (self.structure.lattice.matrix, self.structure.frac_coords):
-            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
-        return digest.hexdigest()
+        return identity_of(self.structure, self.dft, self.protocol.model_dump_json() if self.protocol else "static")
 
 
 def relax_with_vasp(relaxation: VaspRelaxation, folder: Path, earlier: Sequence[Path]) -> RelaxRun:
