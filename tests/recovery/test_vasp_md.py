@@ -30,7 +30,7 @@ from lzc_flows.engines.aimd_worker import AimdRequest
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.recovery import vasp_md
 from lzc_flows.recovery.aimd import AimdRun
-from lzc_flows.recovery.dynamics import run_dynamics, take_over
+from lzc_flows.recovery.dynamics import done_ps, run_dynamics, take_over
 from lzc_flows.recovery.vasp_md import PART_STEPS, Progress, next_part
 from lzc_flows.trajectory.model import Trajectory
 from lzc_flows.trajectory.reader import read_trajectory
@@ -127,6 +127,11 @@ def test_at_constant_energy_it_is_our_own_run(uncut: AimdRun, tmp_path: Path) ->
     conserved = here.observables.conserved_ev
     assert np.ptp(conserved) < 0.01 * 8
     assert (uncut.outcome.step, uncut.history.launches, uncut.history.corrections) == (60, 1, [])
+
+
+def test_how_far_it_is(uncut: AimdRun, tmp_path: Path) -> None:
+    assert done_ps(REQUEST, uncut.folder) == pytest.approx(REQUEST.protocol.ps, rel=1e-12)
+    assert done_ps(REQUEST, tmp_path) == 0
 
 
 def test_what_is_done_is_not_done_again(vasp_stand_in: Any, uncut: AimdRun) -> None:
