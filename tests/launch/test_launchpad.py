@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
 
 from fireworks import LaunchPad
@@ -10,12 +11,30 @@ from lzc_flows.flows.candidate import Campaign
 from lzc_flows.launch.launchpad import last_launch, open_launchpad, stage_states
 from lzc_flows.launch.submit import submit
 
+FORK = multiprocessing.get_context("fork")
+
 
 def test_what_is_queued_outlives_opening_again(database: Database, campaign: Campaign) -> None:
     submit(campaign, database, open_launchpad(database))
     again = open_launchpad(database)
     assert again.fireworks.count_documents({"state": "READY"}) == 2
     assert database.collection(LOCKS).count_documents({}) == 0
+
+
+def draw_ids(found: multiprocessing.Queue) -> None:
+    launchpad = open_launchpad(connect())
+    launches = [launchpad.get_new_launch_id() for _ in range(100)]
+    found.put((launches, [launchpad.get_new_fw_id(quantity=2) for _ in range(50)]))
+
+
+def test_no_two_processes_get_the_same_id(database: Database, fork: Callable) -> None:
+    open_launchpad(database)
+    found = FORK.Queue()
+    for _ in range(4):
+        fork(draw_ids, found)
+    drawn = [found.get(timeout=60) for _ in range(4)]
+    assert sorted(number for launches, _ in drawn for number in launches) == list(range(1, 401))
+    assert sorted(number for _, firsts in drawn for number in firsts) == list(range(1, 401, 2))
 
 
 def open_and_submit(campaign: Campaign) -> None:

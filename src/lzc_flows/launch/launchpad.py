@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fireworks import LaunchPad
+from pymongo import ReturnDocument
 
 from lzc_flows.database.locks import database_lock
 from lzc_flows.database.stores import Database
@@ -29,13 +30,36 @@ class StageState:
     state: str
 
 
+class UniqueIdsLaunchPad(LaunchPad):
+    """A LaunchPad whose ids are unique on the embedded server too.
+
+    FireWorks reads the counter as it was before its step. Of two that step at the same time, SecantusDB (0.7.0b3) may
+    show both the same state from before, so that two launches get one id and one's record replaces the other's; the
+    state after the step is always one's own.
+    """
+
+    def get_new_fw_id(self, quantity: int = 1) -> int:
+        """Return the first of `quantity` ids of fireworks that nobody else gets."""
+        return self._first_of("next_fw_id", quantity)
+
+    def get_new_launch_id(self) -> int:
+        """Return an id of a launch that nobody else gets."""
+        return self._first_of("next_launch_id", 1)
+
+    def _first_of(self, counter: str, quantity: int) -> int:
+        stepped = self.fw_id_assigner.find_one_and_update(
+            {}, {"$inc": {counter: quantity}}, return_document=ReturnDocument.AFTER
+        )
+        return stepped[counter] - quantity
+
+
 def open_launchpad(database: Database) -> LaunchPad:
     """Return the LaunchPad that lives in `database`, made ready on its first use.
 
     Nothing of an existing LaunchPad is ever cleared.
     """
     timeout_ms = int(1000 * get_settings().mongo_timeout_s)
-    launchpad = LaunchPad(
+    launchpad = UniqueIdsLaunchPad(
         host=database.uri.get_secret_value(),
         name=database.name,
         uri_mode=True,
