@@ -35,6 +35,9 @@ ROOMS = [
     ["jobs"],
     ["flows"],
     ["launch"],
+    # campaigns for notebooks, and for the page
+    ["api"],
+    ["web"],
     ["cli"],
 ]
 FLOOR = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}

@@ -12,9 +12,10 @@ from lzc_flows.database.processes import ProcessName
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import TASKS, Database, connect
 from lzc_flows.flows.candidate import Campaign
+from lzc_flows.launch.pool import Place
 from lzc_flows.launch.recover import recover_failed, recover_lost
 from lzc_flows.launch.submit import submit
-from lzc_flows.launch.worker import Place, work
+from lzc_flows.launch.worker import work
 
 
 @pytest.fixture

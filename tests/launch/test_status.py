@@ -10,10 +10,11 @@ from fireworks import LaunchPad
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import Database, connect
 from lzc_flows.flows.candidate import Campaign
+from lzc_flows.launch.pool import Place
 from lzc_flows.launch.recover import recover_failed
 from lzc_flows.launch.status import CampaignStatus, campaign_status
 from lzc_flows.launch.submit import queue_job, submit
-from lzc_flows.launch.worker import Place, work
+from lzc_flows.launch.worker import work
 
 
 def test_before_it_runs_everything_is_ready_or_to_do(

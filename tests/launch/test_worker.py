@@ -17,8 +17,9 @@ from lzc_flows.database.processes import ProcessName
 from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import TASKS, Database, connect
 from lzc_flows.flows.candidate import Campaign
+from lzc_flows.launch.pool import Place, WorkerPool
 from lzc_flows.launch.submit import submit
-from lzc_flows.launch.worker import Place, WorkerPool, ready_ids, work
+from lzc_flows.launch.worker import ready_ids, work
 
 
 def work_silently(folder: Path, place: Place) -> None:

@@ -1,23 +1,23 @@
-"""Campaigns: `lzc submit | advance | work | run | status | recover | query | rank`."""
+"""Campaigns: `lzc submit | advance | work | run | rank`."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, emit_json, stderr, stdout
+from lzc_flows.cli.common import JsonFlag, emit_json, number_text, stderr, stdout
 from lzc_flows.cli.session import CampaignArgument, Session, WorkersOption
+from lzc_flows.cli.status import finish
 
 if TYPE_CHECKING:
     from lzc_flows.documents.ranking import RankingDoc
-    from lzc_flows.launch.status import CampaignStatus
 
 
 def register(app: typer.Typer) -> None:
     """Add the campaign commands to `app`."""
-    for command in (submit, advance, work, run, status, recover, query, rank):
+    for command in (submit, advance, work, run, rank):
         app.command(command.__name__)(command)
 
 
@@ -56,7 +56,7 @@ def work(
     from lzc_flows.launch.run import work_off
 
     session = Session(campaign)
-    _finish(work_off(session.setting(_workers(workers))), json_output)
+    finish(work_off(session.setting(_workers(workers))), json_output)
 
 
 def run(
@@ -73,53 +73,7 @@ def run(
     session = Session(campaign)
     outcome = run_campaign(session.setting(_workers(workers)))
     _report(session, outcome.ranking)
-    _finish(outcome.status, json_output)
-
-
-def status(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
-    """Count CAMPAIGN's candidates by stage and state; name what failed and why."""
-    from dataclasses import asdict
-
-    from lzc_flows.launch.status import campaign_status
-
-    session = Session(campaign)
-    found = campaign_status(session.database, session.launchpad, session.name)
-    if json_output:
-        emit_json(asdict(found))
-    else:
-        _print_status(found)
-
-
-def recover(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
-    """Put CAMPAIGN's failed jobs, and those of dead workers on this machine, back into the queue."""
-    from lzc_flows.database.queries import planned_keys
-    from lzc_flows.launch.recover import recover_failed, recover_lost
-
-    session = Session(campaign)
-    keys = planned_keys(session.database, session.name)
-    lost, failed = recover_lost(session.launchpad, keys), recover_failed(session.launchpad, keys)
-    if json_output:
-        emit_json({"campaign": session.name, "lost": len(lost), "failed": len(failed)})
-    else:
-        stdout.print(f"{session.name}: {len(lost)} lost and {len(failed)} failed jobs queued again")
-
-
-def query(
-    campaign: CampaignArgument,
-    where: Annotated[str, typer.Option(help="Conditions joined by commas, such as 'cation=Ti, barrier_3d<0.6'.")] = "",
-    json_output: JsonFlag = False,
-) -> None:
-    """List CAMPAIGN's candidates with what is known of them."""
-    from lzc_flows.database.candidates import build_candidates
-    from lzc_flows.database.queries import candidates
-
-    session = Session(campaign)
-    build_candidates(session.database)
-    found = candidates(session.database, session.name, where)
-    if json_output:
-        emit_json(found)
-    else:
-        _print_candidates(found)
+    finish(outcome.status, json_output)
 
 
 def rank(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
@@ -152,47 +106,6 @@ def _report(session: Session, document: RankingDoc) -> None:
         stderr.print(f"wrote {path}", highlight=False, soft_wrap=True)
 
 
-def _finish(found: CampaignStatus, json_output: bool) -> None:
-    """Print where the campaign stands; a failed stage makes the exit code 1."""
-    from dataclasses import asdict
-
-    if json_output:
-        emit_json(asdict(found))
-    else:
-        _print_status(found)
-    if found.failures:
-        raise typer.Exit(1)
-
-
-def _print_status(found: CampaignStatus) -> None:
-    from rich.table import Table
-
-    states = sorted({state for counts in found.counts.values() for state in counts})
-    table = Table(title=f"{found.campaign}: {found.candidates} candidates", title_justify="left")
-    table.add_column("Stage")
-    for state in states:
-        table.add_column(state, justify="right")
-    for stage, counts in found.counts.items():
-        table.add_row(stage, *(str(counts.get(state, 0)) for state in states))
-    stdout.print(table)
-    for failure in found.failures:
-        stdout.print(f"failed: {failure.stage} {failure.key}: {failure.reason}", soft_wrap=True, markup=False)
-
-
-def _print_candidates(found: list[dict[str, Any]]) -> None:
-    from rich.table import Table
-
-    table = Table(title=f"{len(found)} candidates", title_justify="left")
-    for heading in ("Key", "Formula"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("1D / eV", "2D / eV", "3D / eV", "$/kg"):
-        table.add_column(heading, justify="right")
-    for entry in found:
-        numbers = [entry[name] for name in ("barrier_1d", "barrier_2d", "barrier_3d", "cost_usd_per_kg")]
-        table.add_row(entry["key"], entry["formula"], *map(_number, numbers))
-    stdout.print(table)
-
-
 def _print_ranking(document: RankingDoc) -> None:
     from rich.table import Table
 
@@ -204,12 +117,8 @@ def _print_ranking(document: RankingDoc) -> None:
             str(row["rank_performance_cost"] or "-"),
             row["cation"],
             row["column"],
-            _number(row["performance"]),
-            _number(row["performance_cost"]),
+            number_text(row["performance"]),
+            number_text(row["performance_cost"]),
             row["missing"],
         )
     stdout.print(table)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -43,6 +43,11 @@ def emit_json(document: Any) -> None:
     print(json.dumps(_finite(document), indent=2, ensure_ascii=False, default=str))
 
 
+def number_text(value: float | None) -> str:
+    """Return a number of a table with three decimals, a dash where there is none."""
+    return "-" if value is None else f"{value:.3f}"
+
+
 def protocol_of(kind: type[AnyProtocol], settings: Mapping[str, Any]) -> AnyProtocol:
     """Return a protocol with these settings.
 

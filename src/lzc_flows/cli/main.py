@@ -23,7 +23,10 @@ from lzc_flows.cli import (
     models,
     neb,
     order,
+    query,
+    recover,
     rehearse,
+    status,
 )
 from lzc_flows.cli.common import stderr, warnings_as_lines
 from lzc_flows.errors import CalculationError, InputError
@@ -37,6 +40,9 @@ app = typer.Typer(
 )
 for group in (
     campaign,
+    status,
+    recover,
+    query,
     grid,
     order,
     bvse,

@@ -16,11 +16,12 @@ from lzc_flows.documents.ranking import RankingDoc
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.jobs.rank import RankMaker, rank_campaign
+from lzc_flows.launch.pool import WorkerPool
 from lzc_flows.launch.progress import CampaignProgress
 from lzc_flows.launch.recover import recover_lost
 from lzc_flows.launch.status import CampaignStatus, campaign_status
 from lzc_flows.launch.submit import advance, queue_job, submit
-from lzc_flows.launch.worker import WorkerPool, run_ranking
+from lzc_flows.launch.worker import run_ranking
 from lzc_flows.settings import get_settings
 
 POLL_S = 1.0
