@@ -5,11 +5,11 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 STAMP  := $(VENV)/.installed
 
-.PHONY: help install screen test test-slow bench docs lint clean
+.PHONY: help install screen test test-slow cluster-test bench docs lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-13s %s\n", $$1, $$2}'
 
 # torch first and alone: pulled in by another package it brings several GB of CUDA packages
 $(STAMP): pyproject.toml constraints.txt
@@ -28,7 +28,12 @@ test: install  ## run the tests (at most 15 min on 2 cores)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 test-slow: install  ## run the tests that take minutes each
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow and not cluster'
+
+cluster-test: install  ## bring up SLURM on this machine (root), kill what runs on it, take it down (half an hour)
+	up=$$(launchpad/slurm-local/up.sh) || exit 2; eval "$$up"; \
+	$(BIN)/python -m pytest tests/cluster; status=$$?; \
+	launchpad/slurm-local/down.sh; exit $$status
 
 bench: install  ## measure our code beside its peers
 	$(BIN)/python bench/grid_size.py
@@ -39,6 +44,8 @@ bench: install  ## measure our code beside its peers
 	$(BIN)/python bench/engine_forces.py
 	$(BIN)/python bench/md_overhead.py --engines nep
 	$(BIN)/python bench/trajectory_io.py
+	$(BIN)/python bench/scale.py
+	$(BIN)/python bench/job_overhead.py
 
 docs: install  ## build the HTML documentation into docs/_build
 	$(PIP) install --quiet -c constraints.txt -e '.[docs]'

@@ -27,21 +27,46 @@ def document(result: Any) -> Any:
 
 
 def test_submit_status_advance_query_in_json(lzc: Callable, path: Path) -> None:
-    assert document(lzc("submit", path, "--json")) == {"campaign": "tiny", "candidates": 2, "queued": 2}
-    assert document(lzc("submit", path, "--json")) == {"campaign": "tiny", "candidates": 2, "queued": 0}
+    assert document(lzc("submit", path, "--json")) == {
+        "campaign": "tiny",
+        "candidates": 2,
+        "queued": 2,
+        "new": 2,
+        "dropped": 0,
+    }
+    assert document(lzc("submit", path, "--json")) == {
+        "campaign": "tiny",
+        "candidates": 2,
+        "queued": 0,
+        "new": 0,
+        "dropped": 0,
+    }
     assert document(lzc("advance", "tiny", "--json")) == {"campaign": "tiny", "queued": 0}
     status = {
         "campaign": "tiny",
         "candidates": 2,
         "counts": {"order": {"READY": 2}, "relax": {"TO DO": 2}, "bvse": {"TO DO": 2}},
         "failures": [],
+        "causes": [],
+        "throughput_per_h": {},
+        "mean_run_s": {},
+        "remaining_s": None,
+        "ends_at": None,
+        "estimate": "no worker lives",
+        "workers": {"alive": 0, "lost": 0, "hosts": {}},
     }
     # by the name of a submitted campaign, and by its file
     assert document(lzc("status", "tiny", "--json")) == document(lzc("status", path, "--json")) == status
     found = document(lzc("query", "tiny", "--where", "cation=Ti3+", "--json"))
     assert [entry["formula"] for entry in found] == ["Li7Zr2Ti1Cl17F1"]
     assert found[0]["barrier_3d"] is None
-    assert document(lzc("recover", "tiny", "--json")) == {"campaign": "tiny", "lost": 0, "failed": 0}
+    assert document(lzc("recover", "tiny", "--json")) == {
+        "campaign": "tiny",
+        "lost": 0,
+        "failed": 0,
+        "given_up": 0,
+        "decisions": [],
+    }
 
 
 def test_the_same_for_people(lzc: Callable, path: Path) -> None:
@@ -64,7 +89,15 @@ def test_recover_counts_what_was_lost_and_what_had_failed(lzc: Callable, path: P
     for fw_id, worker in ((1, str(ProcessName(me.host, me.pid, 1.0))), (2, str(me))):
         launchpad.checkout_fw(FWorker(name=worker), "/tmp", fw_id=fw_id)
     launchpad.mark_fizzled(launchpad.get_fw_by_id(2).launches[-1].launch_id)
-    assert document(lzc("recover", "tiny", "--json")) == {"campaign": "tiny", "lost": 1, "failed": 1}
+    planned = document(lzc("recover", "tiny", "--dry-run", "--json"))
+    assert (planned["lost"], planned["failed"]) == (1, 1)
+    assert document(lzc("status", "tiny", "--json"))["counts"]["order"] == {"FIZZLED": 1, "RUNNING": 1}
+    told = lzc("recover", "tiny", "--dry-run").out
+    assert "worker died: 1 lost: continue\n" in told
+    assert told.endswith("tiny: 1 lost and 1 failed jobs would be queued again\n")
+    done = document(lzc("recover", "tiny", "--json"))
+    assert done == planned
+    assert {decision["cause"] for decision in done["decisions"]} == {"worker died", "unknown"}
     assert document(lzc("status", "tiny", "--json"))["counts"]["order"] == {"READY": 2}
 
 
@@ -132,3 +165,19 @@ def test_no_server_at_the_uri_is_one_line_without_credentials(
     assert "Sesame" not in result.err
     assert "curie" not in result.err
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_history_of_tries_is_printed(lzc: Callable, path: Path, database: Database) -> None:
+    lzc("submit", path)
+    launchpad = open_launchpad(database)
+    launchpad.checkout_fw(FWorker(name=str(ProcessName.of_this_process())), "/tmp", fw_id=1)
+    launchpad.mark_fizzled(launchpad.get_fw_by_id(1).launches[-1].launch_id)
+    assert lzc("recover", "tiny", "--tries", "1").out.endswith("0 lost and 0 failed jobs queued again, 1 given up\n")
+    (entry,) = document(lzc("recover", "tiny", "--history", "--json"))["history"]
+    assert (entry["action"], entry["attempt"]) == ("give up", 1)
+    for told in (lzc("recover", "tiny", "--history"), lzc("status", "tiny", "--tries", entry["candidate"])):
+        assert "try 1 failed, unknown: give up: no exception recorded (after 1 tries)" in told.out
+        assert told.out.endswith("tiny: 1 decisions\n")
+    assert "given up: order" in lzc("status", "tiny").out
+    assert lzc("recover", "tiny", "--retry-given-up").out.endswith("0 lost and 1 failed jobs queued again\n")
+    assert document(lzc("status", "tiny", "--json"))["counts"]["order"] == {"READY": 2}

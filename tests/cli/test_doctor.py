@@ -17,6 +17,7 @@ from lzc_flows.database.stores import Database
 from lzc_flows.engines.vasp_potcars import chosen_potcars
 from lzc_flows.flows.spec import AimdStage, CinebStage, Stages
 from lzc_flows.launch.doctor import DEFAULT_ENGINES
+from lzc_flows.launch.launchpad import open_launchpad
 from lzc_flows.rehearsal.potcars import write_library
 
 Tiny = Callable[[], dict[str, Any]]
@@ -29,6 +30,7 @@ NAMES = [
     "campaigns folder",
     "database",
     "job store",
+    "FireWorks files",
     "engine nep",
     "engine chgnet",
     "atomate2",
@@ -120,9 +122,13 @@ def test_what_a_campaign_does_not_need_is_not_missing(
 
 
 def test_a_running_server_and_one_with_a_password(lzc: Callable, database: Database, set_lzc: Callable) -> None:
-    database.collection("fireworks").insert_many([{"n": n} for n in range(3)])
-    found = looked(lzc)["database"]
-    assert found["found"].endswith(f"; {database.name} has 3 fireworks, 0 task documents")
+    open_launchpad(database).fireworks.insert_many([{"fw_id": n} for n in range(3)])
+    names = database.collection("x").database.list_collection_names()
+    found = looked(lzc)
+    assert found["database"]["found"].endswith(f"; {database.name} has 3 fireworks, 0 task documents")
+    assert [found[name]["status"] for name in ("writing", "data store", "clock")] == ["ok"] * 3
+    # nothing is left behind
+    assert database.collection("x").database.list_collection_names() == names
     uri = "mongodb://curie:Sesame@127.0.0.1:1/?appName=Sesame"
     with set_lzc(LZC_MONGO_URI=uri, LZC_MONGO_TIMEOUT_S="0.2"):
         result = lzc("doctor")
@@ -264,12 +270,12 @@ def test_a_campaign_that_is_not_there(lzc: Callable, alone: Path, tmp_path: Path
 def in_an_environment(tmp_path: Path) -> Callable[..., dict[str, dict[str, str]]]:
     """Run a doctor in a process of its own, with these variables beside what a shell has."""
 
-    def run(code: int = 0, **variables: str) -> dict[str, dict[str, str]]:
-        mine = ("LZC_", "ATOMATE2_", "JOBFLOW_", "PMG_", "SLURM_")
+    def run(code: int = 0, *options: str, **variables: str) -> dict[str, dict[str, str]]:
+        mine = ("LZC_", "ATOMATE2_", "JOBFLOW_", "PMG_", "SLURM_", "FW_")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
         folders = {name: os.environ[name] for name in ("LZC_MODELS_DIR",) if name in os.environ}
         environment = clean | folders | {"LZC_CAMPAIGNS_DIR": str(tmp_path / "campaigns")} | variables
-        command = [LZC, "doctor", "--json"]
+        command = [LZC, "doctor", "--json", *options]
         done = subprocess.run(
             command, capture_output=True, text=True, check=False, timeout=60, env=environment, cwd=tmp_path
         )
@@ -307,7 +313,7 @@ def test_programs_and_files_of_others(in_an_environment: Callable, tmp_path: Pat
 
 
 def test_a_rehearsal_in_a_batch_job(in_an_environment: Callable, tmp_path: Path) -> None:
-    store = {"type": "MemoryStore"}
+    store = {"type": "MongoStore", "host": "elsewhere", "database": "lzc_flows", "collection_name": "tasks"}
     config = tmp_path / "jobflow.yaml"
     config.write_text(json.dumps({"JOB_STORE": {"docs_store": store, "additional_stores": {"data": store}}}))
     ends = int(time.time()) + 3600
@@ -323,9 +329,37 @@ def test_a_rehearsal_in_a_batch_job(in_an_environment: Callable, tmp_path: Path)
     assert found["engine vasp"]["found"].endswith("-m lzc_flows.rehearsal (a stand-in for rehearsals)")
     assert found["VTST"]["status"] == "ok"
     assert found["POTCAR library"]["hint"].startswith("stand-ins for rehearsals")
-    assert (found["job store"]["status"], found["batch system"]["status"]) == ("ok", "ok")
+    assert found["job store"]["status"] == "warning"
+    assert (
+        f"for rlaunch, {config} has the server at mongodb://elsewhere:27017, the embedded" in found["job store"]["hint"]
+    )
     stops = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ends - 120))
     assert f"in job 17, long runs stop in order at {stops}" in found["batch system"]["found"]
+
+
+def test_as_if_a_folders_environment_were_set(in_an_environment: Callable, lzc: Callable, tmp_path: Path) -> None:
+    """Broken files of FireWorks are told in one line each; `lzc init` is what mends them."""
+    folder = tmp_path / "launchpad"
+    uri = "mongodb://127.0.0.1:1/"
+    assert lzc("init", folder, "--uri", uri, "--database", "mine", "--yes").code == 0
+    (folder / "my_fworker.yaml").write_text("[")
+    code, variables = 1, {"LZC_MONGO_TIMEOUT_S": "0.2"}
+    found = in_an_environment(code, "--launchpad", str(folder), **variables)
+    assert found["settings"]["found"].count("LZC_MONGO_URI_FILE") == 1
+    assert {"database", "worker file"} == set(only(found, "missing")) - {"batch system", "queue adapter"}
+    assert found["worker file"]["hint"].startswith(f"{folder}/my_fworker.yaml is not what FireWorks reads: ")
+    assert found["LaunchPad file"]["found"] == f"{folder}/my_launchpad.yaml: mongodb://127.0.0.1:1, database mine"
+    assert found["queue adapter"]["status"] in ("warning", "missing")
+    (folder / "FW_config.yaml").write_text("LAUNCHPAD_LOK: x\n")
+    found = in_an_environment(code, "--launchpad", str(folder), **variables)
+    assert "unknown parameter: LAUNCHPAD_LOK" in found["FireWorks files"]["hint"]
+    assert "queue adapter" not in found
+
+
+def test_a_folder_without_env_sh(lzc: Callable, tmp_path: Path) -> None:
+    result = lzc("doctor", "--launchpad", tmp_path)
+    assert (result.code, result.out) == (2, "")
+    assert result.err == f"lzc: --launchpad {tmp_path}: no env.sh in it; `lzc init {tmp_path}` writes it\n"
 
 
 def test_files_of_others_that_cannot_be_read(in_an_environment: Callable, tmp_path: Path) -> None:

@@ -136,3 +136,15 @@ def test_a_lock_that_changes_hands_while_one_looks_is_not_broken(database: Datab
     child = fork(take_while_another_does)
     child.join(30)
     assert child.exitcode == 0
+
+
+def test_work_under_a_lock_keeps_it_young(database: Database) -> None:
+    with database_lock(database, "submit") as lock:
+        (before,) = held(database)
+        lock.keep()
+        (after,) = held(database)
+        assert after["since"] > before["since"]
+        database.collection(LOCKS).update_one({}, {"$set": {"holder": "another"}})
+        with pytest.raises(CalculationError, match=r"^lock 'submit' was taken by another process: run the same "):
+            lock.keep()
+    assert [entry["holder"] for entry in held(database)] == ["another"]

@@ -6,15 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lzc_flows.database.queries import (
-    campaign_document,
-    candidates,
-    parse_where,
-    planned_candidates,
-    planned_keys,
-    planned_stages,
-    ranking_table,
-)
+from lzc_flows.database.plans import campaign_document, planned_candidates, planned_keys, planned_stages
+from lzc_flows.database.queries import Query, candidates, count, ranking_table, select
 from lzc_flows.database.stores import CAMPAIGNS, CANDIDATES, PLAN, Database
 from lzc_flows.documents.candidate import CandidateDoc
 from lzc_flows.errors import InputError
@@ -157,6 +150,26 @@ def filled(database: Database) -> Database:
         ("cation~ti", "Ti3-1a Ti4-2d"),
         ("cation~none", ""),
         ("column~×1", "Ti3-1a Ti4-2d Tl3-1a"),
+        ("cation=Ti or cation=Tl", "Ti3-1a Ti4-2d Tl3-1a"),
+        ("cation in (Ti4+, Tl, none), barrier_1d!=none", "Ti4-2d undoped"),
+        ("cation not in (Ti4+, Tl)", "Ti3-1a undoped"),
+        # the comma binds less than or, and less than and
+        ("cation=Ti3+ or cation=none, barrier_3d<1", "undoped"),
+        ("cation=Ti3+ or cation=none and barrier_3d<1", "Ti3-1a undoped"),
+        ("not (cation=Ti or cation=none)", "Tl3-1a"),
+        # not and != are opposites: what has no value fulfils them
+        ("not barrier_3d<0.8", "Ti3-1a Ti4-2d Tl3-1a"),
+        ("not barrier_3d<0.8 and barrier_3d!=none", "Ti3-1a Ti4-2d"),
+        ("corrections=none", "Tl3-1a undoped"),
+        ("corrections!=none and (corrections~(1.5 ps))", "Ti3-1a"),
+        ("corrections~'go on from there (1.5 ps' and cation=Ti", "Ti3-1a"),
+        ("supercell=1x1x1", "Ti3-1a Ti4-2d Tl3-1a undoped"),
+        ("supercell!=1×1×1", ""),
+        ("stage_keys.relax=Ti3-1a-relax", "Ti3-1a"),
+        ("stage_keys.bvse", ""),
+        ("stage_keys.relax and not stages.relax, engines=none", "Ti3-1a Ti4-2d Tl3-1a undoped"),
+        (",cation=Ti3+,, ", "Ti3-1a"),
+        ("NOT cation IN ('Ti4+', \"Tl\") AND cation != none", "Ti3-1a"),
     ],
 )
 def test_filters(filled: Database, where: str, found: str) -> None:
@@ -176,30 +189,59 @@ def test_filters_stay_within_the_campaign(filled: Database) -> None:
     assert (planned_keys(filled, "none"), planned_candidates(filled, "none")) == (set(), 0)
 
 
+def test_a_selection_comes_with_the_key_and_nothing_else(filled: Database) -> None:
+    asked = Query("cation=Ti3+", ("formula", "stage_keys.order", "barrier_3d"))
+    assert select(filled, "2026", asked) == [
+        {"key": "Ti3-1a", "formula": "Li6Zr3Cl18", "stage_keys": {"order": "Ti3-1a-order"}, "barrier_3d": math.inf}
+    ]
+    # what orders them is not shown, and a field within another one that is asked for is no contradiction
+    asked = Query("cation=Ti3+", ("stage_keys", "stage_keys.order"), ("-stage_keys.relax", "barrier_1d"))
+    stage_keys = {"order": "Ti3-1a-order", "relax": "Ti3-1a-relax"}
+    assert select(filled, "2026", asked) == [{"key": "Ti3-1a", "stage_keys": stage_keys}]
+    assert select(filled, "other", Query(fields=("electronic_hop", "engines.relax"), sort=("-gap_ev",))) == [
+        {"key": "undoped", "electronic_hop": None, "engines": {}}
+    ]
+
+
 @pytest.mark.parametrize(
-    ("where", "named"),
+    ("sort", "found"),
     [
-        ("cation", "condition 'cation': FIELD OPERATOR VALUE is allowed"),
-        ("cation=", "condition 'cation=': FIELD OPERATOR VALUE"),
-        ("=Ti", "condition '=Ti': FIELD OPERATOR VALUE"),
-        ("cation=Ti, barrier_3d<0,6", "condition '6': FIELD OPERATOR VALUE"),
-        ("kation=Ti", "unknown field 'kation'; allowed are key, stage_keys, campaigns, "),
-        ("$where=1", r"condition '\$where=1': FIELD OPERATOR VALUE"),
-        ("barrier_3d<low", "condition 'barrier_3d<low': a number is allowed, or = none"),
-        ("barrier_3d<none", "condition 'barrier_3d<none': a number is allowed, or = none"),
-        ("extra_mobile=many", "a number is allowed"),
-        ("cation<Ti", "condition 'cation<Ti': =, != and ~ are allowed for text"),
-        ("arrangements>100", "=, != and ~ are allowed for text"),
-        ("order_exhaustive=maybe", "true, false or none is allowed"),
-        ("barrier_3d~0.6", "condition 'barrier_3d~0.6': ~ is allowed for text and lists of text"),
-        ("order_exhaustive~true", "~ is allowed for text and lists of text"),
-        ("engines~nep", "~ is allowed for text and lists of text"),
-        ("corrections~", "condition 'corrections~': FIELD OPERATOR VALUE"),
+        (("barrier_1d",), "Ti3-1a undoped Ti4-2d Tl3-1a"),
+        # missing values come last either way; +inf is a value
+        (("-barrier_1d",), "Ti4-2d undoped Ti3-1a Tl3-1a"),
+        (("-barrier_3d",), "Ti3-1a Ti4-2d undoped Tl3-1a"),
+        (("cost_usd_per_kg",), "Ti3-1a Ti4-2d undoped Tl3-1a"),
+        (("-extra_mobile", "-key"), "Tl3-1a Ti3-1a undoped Ti4-2d"),
+        (("-cation_site", "barrier_1d"), "Ti4-2d Ti3-1a Tl3-1a undoped"),
+        (("order_exhaustive",), "Ti4-2d undoped Ti3-1a Tl3-1a"),
+        (("corrections", "-stage_keys.order"), "Ti4-2d Ti3-1a undoped Tl3-1a"),
     ],
 )
-def test_bad_conditions_are_named(where: str, named: str) -> None:
+def test_orders(filled: Database, sort: tuple[str, ...], found: str) -> None:
+    assert [entry["key"] for entry in select(filled, "2026", Query(sort=sort))] == found.split()
+    few = select(filled, "2026", Query(fields=("formula",), sort=sort, limit=2))
+    assert [entry["key"] for entry in few] == found.split()[:2]
+    assert all(set(entry) == {"key", "formula"} for entry in few)
+
+
+def test_counts(filled: Database) -> None:
+    assert [count(filled, "2026", where) for where in ("", "cation=Ti", "campaigns=other", "cation=W")] == [4, 2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ({"where": "kation=Ti"}, "unknown field 'kation'; allowed are key, "),
+        ({"fields": ("key", "$where")}, r"^unknown field '\$where'; allowed are key, "),
+        ({"fields": ("engines.rlax",)}, "unknown field 'engines.rlax'; allowed after the dot are order, relax, bvse, "),
+        ({"sort": ("-kation",)}, "unknown field 'kation'"),
+        ({"sort": ("engines",)}, "^sort by 'engines': an entry is allowed, such as engines.relax$"),
+        ({"limit": 0}, "^limit 0: 1 and above is allowed$"),
+    ],
+)
+def test_bad_queries_are_refused_before_the_database_is_asked(query: dict[str, Any], named: str) -> None:
     with pytest.raises(InputError, match=named) as caught:
-        parse_where(where)
+        Query(**query)
     assert "\n" not in str(caught.value)
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,9 @@ from lzc_flows.database.stores import Database
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.flows.spec import parse_campaign
 from lzc_flows.launch.launchpad import open_launchpad
+
+_SLURM_LOCAL = Path(__file__).parents[2] / "launchpad" / "slurm-local"
+_SLURM = ("sbatch", "sinfo", "squeue", "slurmctld", "slurmd", "munged")
 
 
 @pytest.fixture
@@ -66,3 +71,17 @@ def wait_until() -> Callable[..., None]:
             time.sleep(0.05)
 
     return wait
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The value of SLURM_CONF of a SLURM of our own."""
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    if os.geteuid() or not all(shutil.which(name, path=path) for name in _SLURM):
+        pytest.skip("SLURM is not installed, or needs root")
+    environment = os.environ | {"SLURM_LOCAL_DIR": str(tmp_path_factory.mktemp("slurm") / "local")}
+    up = subprocess.run(
+        ["bash", _SLURM_LOCAL / "up.sh"], env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    yield up.stdout.strip().removeprefix("export SLURM_CONF=")
+    subprocess.run(["bash", _SLURM_LOCAL / "down.sh"], env=environment, capture_output=True, check=True, timeout=120)

@@ -15,7 +15,7 @@ from lzc_flows.database.server import find_server
 LZC = Path(sys.executable).with_name("lzc")
 
 
-def test_a_run_whose_server_is_killed_says_so_in_one_line_and_goes_on_later(
+def test_a_run_whose_server_is_killed_starts_it_again_and_goes_on(
     tiny: Callable, campaign_file: Callable, tmp_path: Path
 ) -> None:
     folder = tmp_path / "campaigns"
@@ -23,23 +23,19 @@ def test_a_run_whose_server_is_killed_says_so_in_one_line_and_goes_on_later(
     command, environment = [LZC, "run", campaign_file(tiny())], {**kept, "LZC_CAMPAIGNS_DIR": str(folder)}
     try:
         with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
-            # a worker that still has to connect would start the server again, and the run would not notice
             while not (folder / "tiny" / "launches" / "relax").is_dir():
                 assert run.poll() is None
                 time.sleep(0.05)
             server = find_server(folder)
             assert server is not None
             os.kill(server.pid, signal.SIGKILL)
-            _, stderr = run.communicate(timeout=120)
-        assert run.returncode == 1
+            _, stderr = run.communicate(timeout=240)
         assert b"Traceback" not in stderr
-        last = stderr.decode().splitlines()[-1]
-        assert last.startswith("lzc: the database failed (")
-        assert last.endswith("then run the same command again")
-
-        again = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=180)
-        assert again.returncode == 0
+        assert run.returncode == 0
         assert (folder / "tiny" / "report" / "heatmap.png").is_file()
+        again = find_server(folder)
+        assert again is not None
+        assert again.pid != server.pid
     finally:
         server = find_server(folder)
         if server is not None:

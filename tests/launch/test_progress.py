@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fireworks import FWorker, LaunchPad
 
-from lzc_flows.database.queries import planned_keys
+from lzc_flows.database.plans import planned_keys
 from lzc_flows.database.stores import Database
 from lzc_flows.engines.neb_worker import PROGRESS_FILE
 from lzc_flows.engines.relax_worker import LOG_FILE

@@ -11,7 +11,7 @@ import pytest
 from fireworks import LaunchPad
 
 from lzc_flows.database.candidates import build_candidates
-from lzc_flows.database.stores import TASKS, Database
+from lzc_flows.database.stores import BUILT, PLAN, TASKS, Database
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.launch.run import LEAST_FREE_BYTES, Setting, _rank, check_disk, work_off
@@ -88,7 +88,8 @@ def test_the_ranking_job_runs_once_for_the_same_candidates_and_settings(
 def test_a_candidate_with_news_is_ranked_again(setting: Setting) -> None:
     submit(setting.campaign, setting.database, setting.launchpad)
     before = _rank(setting)
-    setting.database.collection("plan").update_many({}, {"$set": {"formula": "Li2ZrCl6", "campaigns": ["tiny", "x"]}})
+    changed = {"$set": {"formula": "Li2ZrCl6", "campaigns": ["tiny", "x"]}, "$unset": {BUILT: True}}
+    setting.database.collection(PLAN).update_many({}, changed)
     build_candidates(setting.database)
     after = _rank(setting)
     assert after.fingerprint != before.fingerprint

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fireworks import LaunchPad
+from fireworks import FWorker, LaunchPad
 
-from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import Database, connect
 from lzc_flows.flows.candidate import Campaign
+from lzc_flows.launch.outlook import Outlook, outlook_of
 from lzc_flows.launch.pool import Place
-from lzc_flows.launch.recover import recover_failed
-from lzc_flows.launch.status import CampaignStatus, campaign_status
+from lzc_flows.launch.recover import Patience, Recovery, carry_out
+from lzc_flows.launch.status import CampaignStatus, campaign_status, scan, status_of
 from lzc_flows.launch.submit import queue_job, submit
 from lzc_flows.launch.worker import work
 
@@ -57,7 +57,10 @@ def test_a_failed_job_is_counted_and_named_with_its_reason_in_one_line(
     assert (failure.key, failure.stage) == (campaign.candidates[1].key, "bvse")
     assert "no-such-uuid" in failure.reason
     assert "\n" not in failure.reason
-    assert recover_failed(launchpad, planned_keys(database, "tiny")) == [3]
+    assert (failure.cause, failure.given_up) == ("input missing", False)
+    (group,) = failed.causes
+    assert (group.cause, group.stage, group.count, group.example) == ("input missing", "bvse", 1, failure.key)
+    launchpad.rerun_fw(3)
     again = campaign_status(database, launchpad, "tiny")
     assert again.counts["bvse"] == {"READY": 1, "TO DO": 1}
     assert again.failures == []
@@ -68,3 +71,54 @@ def test_a_failure_without_exception_says_so(database: Database, campaign: Campa
     launchpad.fireworks.update_one({"fw_id": 1}, {"$set": {"state": "FIZZLED"}})
     (failure,) = campaign_status(database, launchpad, "tiny").failures
     assert failure.reason == "no exception recorded"
+
+
+def test_what_was_given_up_is_a_failure_with_its_reason(
+    database: Database, campaign: Campaign, launchpad: LaunchPad
+) -> None:
+    submit(campaign, database, launchpad)
+    launchpad.checkout_fw(FWorker(name="some rlaunch"), "/tmp", fw_id=1)
+    launchpad.mark_fizzled(launchpad.get_fw_by_id(1).launches[-1].launch_id)
+    recovery = Recovery(database, launchpad, "tiny", patience=Patience(failed=1))
+    carry_out(recovery, recovery.failed())
+    launchpad.defuse_fw(2)  # by hand: no failure
+    status = campaign_status(database, launchpad, "tiny")
+    assert status.counts["order"] == {"DEFUSED": 2}
+    (failure,) = status.failures
+    assert failure.given_up
+    assert failure.reason == "no exception recorded (after 1 tries)"
+    assert status.active == 0
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "FIZZLED", "READY"])
+def test_states_are_those_of_the_fireworks_where_their_workflows_lag_behind(
+    database: Database, campaign: Campaign, launchpad: LaunchPad, state: str
+) -> None:
+    submit(campaign, database, launchpad)
+    launchpad.fireworks.update_one({"fw_id": 1}, {"$set": {"state": state}})
+    if state == "READY":  # put back by one that was killed before it could tell the workflow
+        launchpad.workflows.update_one({"nodes": 1}, {"$set": {"fw_states.1": "FIZZLED"}})
+    counts = campaign_status(database, launchpad, "tiny").counts["order"]
+    assert counts == ({"READY": 2} if state == "READY" else {"READY": 1, state: 1})
+
+
+def test_the_outlook_says_how_fast_it_goes_who_works_and_when_it_ends(
+    database: Database, campaign: Campaign, launchpad: LaunchPad, fork: Callable, wait_until: Callable, tmp_path: Path
+) -> None:
+    def outlook() -> Outlook:
+        seen = scan(database, launchpad, "tiny")
+        return outlook_of(database, launchpad, status_of(database, launchpad, "tiny", seen), seen)
+
+    submit(campaign, database, launchpad)
+    first = outlook()
+    assert (first.throughput_per_h, first.remaining_s, first.ends_at) == ({}, None, None)
+    assert first.workers == {"alive": 0, "lost": 0, "hosts": {}}
+    worker = fork(work_silently, tmp_path)
+    wait_until(lambda: not campaign_status(database, launchpad, "tiny").active)
+    later = outlook()
+    assert later.throughput_per_h["order"].jobs == 2
+    assert later.mean_run_s["order"] > 0
+    assert later.workers["alive"] == 1
+    assert (later.remaining_s, later.estimate) == (None, "nothing has ended yet of relax, bvse")
+    worker.kill()
+    wait_until(lambda: outlook().workers["lost"] == 1)

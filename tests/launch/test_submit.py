@@ -10,13 +10,14 @@ import pytest
 from fireworks import LaunchPad
 
 from lzc_flows.database.candidates import build_candidates
-from lzc_flows.database.queries import campaign_document, planned_keys, ranking_table
+from lzc_flows.database.plans import campaign_document, planned_keys
+from lzc_flows.database.queries import ranking_table
 from lzc_flows.database.stores import CANDIDATES, PLAN, Database, connect
 from lzc_flows.errors import InputError
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.flows.spec import parse_campaign
 from lzc_flows.launch.launchpad import open_launchpad, stage_states
-from lzc_flows.launch.submit import advance, submit
+from lzc_flows.launch.submit import advance, replace, submit
 
 Tiny = Callable[[], dict[str, Any]]
 CampaignOf = Callable[[dict[str, Any]], Campaign]
@@ -35,8 +36,8 @@ def test_the_first_submit_queues_every_candidate_and_the_second_none(
     database: Database, campaign: Campaign, launchpad: LaunchPad
 ) -> None:
     first, second = (submit(campaign, database, launchpad) for _ in range(2))
-    assert (first.candidates, first.queued) == (2, 2)
-    assert (second.candidates, second.queued) == (2, 0)
+    assert (first.candidates, first.queued, first.new, first.dropped) == (2, 2, 2, 0)
+    assert (second.candidates, second.queued, second.new, second.dropped) == (2, 0, 0, 0)
     assert fireworks_by_stage(launchpad, campaign) == once_each(campaign)
     assert advance(campaign, database, launchpad) == 0
 
@@ -127,12 +128,21 @@ def test_a_dropped_cation_leaves_the_campaign_but_not_the_database(
     content = tiny()
     content["grid"]["cations"] = []
     content["grid"]["anions"] = []
-    assert submit(campaign_of(content), database, launchpad).queued == 0
+    with pytest.raises(InputError) as caught:
+        submit(campaign_of(content), database, launchpad)
+    assert str(caught.value) == (
+        f"campaign 'tiny': 1 of its candidates in the database, such as {campaign.candidates[1].key}, are not in this "
+        "file: give it another name, or let them go with --replace (their results stay)"
+    )
+    assert planned_keys(database, "tiny") == planned_keys(database, "other")
+    report = replace(campaign_of(content), database, launchpad)
+    assert (report.candidates, report.queued, report.new, report.dropped) == (1, 0, 0, 1)
     undoped, doped = (candidate.key for candidate in campaign.candidates)
     assert planned_keys(database, "tiny") == set(campaign.candidates[0].stage_keys.values())
     assert list(ranking_table(database, "tiny")["key"]) == [undoped]
     assert set(ranking_table(database, "other")["key"]) == {undoped, doped}
-    assert submit(campaign, database, launchpad).queued == 0
+    grown = submit(campaign, database, launchpad)
+    assert (grown.candidates, grown.queued, grown.new, grown.dropped) == (2, 0, 1, 0)
     assert set(ranking_table(database, "tiny")["key"]) == {undoped, doped}
 
 

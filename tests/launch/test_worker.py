@@ -13,8 +13,8 @@ import pytest
 from fireworks import LaunchPad
 from pymongo import monitoring
 
+from lzc_flows.database.plans import planned_keys
 from lzc_flows.database.processes import ProcessName
-from lzc_flows.database.queries import planned_keys
 from lzc_flows.database.stores import TASKS, Database, connect
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.launch.pool import Place, WorkerPool
@@ -86,7 +86,7 @@ def start_worker_and_lose_parent(folder: Path) -> None:
 
     class Killer(monitoring.CommandListener):
         def started(self, event: monitoring.CommandStartedEvent) -> None:
-            if event.command_name == "findAndModify" and event.command.get("findAndModify") == "launches":
+            if event.command.get("insert") == "launches":
                 os.kill(parent, signal.SIGKILL)
 
         def failed(self, event: monitoring.CommandFailedEvent) -> None: ...

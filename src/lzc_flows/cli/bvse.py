@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -79,10 +81,8 @@ def _compute(file: Path, protocol: BvseProtocol, charges: list[str], out: Path |
     from lzc_flows.transport.landscape import analyse
 
     structure = with_charges(read_structure(file), charges, str(file))
-    if out is not None:
-        _require_folder(out)
     formula = structure.composition.reduced_formula
-    with stderr.status(f"BVSE of {formula} ...") as status:
+    with _writable(out), stderr.status(f"BVSE of {formula} ...") as status:
         start = time.perf_counter()
         try:
             field = bvse_field(structure, protocol)
@@ -109,14 +109,30 @@ def _compute(file: Path, protocol: BvseProtocol, charges: list[str], out: Path |
     }
 
 
-def _require_folder(out: Path) -> None:
-    """Make the folder before anything is computed; raise `InputError` where that cannot be."""
+@contextmanager
+def _writable(out: Path | None) -> Iterator[None]:
+    """Make the folder before anything is computed, and take it away again where nothing comes of it.
+
+    Raises
+    ------
+    InputError
+        It cannot be made.
+    """
     from lzc_flows.errors import InputError
 
+    made = [folder for folder in (out, *out.parents) if not folder.exists()] if out is not None else []
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--out {out}: a folder that can be written is allowed ({error.strerror})") from None
+    try:
+        yield
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):  # files of a run that was stopped while writing stay
+                folder.rmdir()
+        raise
 
 
 def _sites(landscape: Landscape) -> list[dict[str, Any]]:

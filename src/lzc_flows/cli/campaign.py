@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +14,12 @@ from lzc_flows.cli.status import finish
 
 if TYPE_CHECKING:
     from lzc_flows.documents.ranking import RankingDoc
+    from lzc_flows.launch.submit import Submission
+
+ReplaceFlag = Annotated[
+    bool,
+    typer.Option("--replace", help="Let candidates go that the campaign of this name held before; results stay."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -21,17 +28,17 @@ def register(app: typer.Typer) -> None:
         app.command(command.__name__)(command)
 
 
-def submit(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
+def submit(campaign: CampaignArgument, replace: ReplaceFlag = False, json_output: JsonFlag = False) -> None:
     """Queue what is missing of CAMPAIGN; a second submit queues nothing."""
-    from lzc_flows.launch.submit import submit as submit_campaign
-
     session = Session(campaign)
     session.require_runnable()
-    report = submit_campaign(session.campaign, session.database, session.launchpad)
+    report = _submission(replace)(session.campaign, session.database, session.launchpad)
     if json_output:
-        emit_json({"campaign": session.name, "candidates": report.candidates, "queued": report.queued})
+        emit_json({"campaign": session.name, **asdict(report)})
     else:
-        stdout.print(f"{session.name}: {report.candidates} candidates, {report.queued} jobs queued")
+        grown = f", {report.new} candidates new" if 0 < report.new < report.candidates else ""
+        shrunk = f", {report.dropped} candidates let go" if report.dropped else ""
+        stdout.print(f"{session.name}: {report.candidates} candidates, {report.queued} jobs queued{grown}{shrunk}")
 
 
 def advance(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
@@ -62,6 +69,7 @@ def work(
 def run(
     campaign: CampaignArgument,
     workers: WorkersOption = None,
+    replace: ReplaceFlag = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Run all of CAMPAIGN on this machine: submit, work, advance, rank, report.
@@ -71,7 +79,7 @@ def run(
     from lzc_flows.launch.run import run_campaign
 
     session = Session(campaign)
-    outcome = run_campaign(session.setting(_workers(workers)))
+    outcome = run_campaign(session.setting(_workers(workers)), _submission(replace))
     _report(session, outcome.ranking)
     finish(outcome.status, json_output)
 
@@ -89,6 +97,12 @@ def rank(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
         emit_json(document.rows)
     else:
         _print_ranking(document)
+
+
+def _submission(replacing: bool) -> Submission:
+    from lzc_flows.launch.submit import replace, submit
+
+    return replace if replacing else submit
 
 
 def _workers(wanted: int | None) -> int:

@@ -1,4 +1,4 @@
-"""`lzc db`: start, stop and look at the database server."""
+"""`lzc db`: start, stop and look at the database server; what works on its contents is in `db_contents`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from lzc_flows.cli import db_contents
 from lzc_flows.cli.common import JsonFlag, emit_json, stdout
 
 if TYPE_CHECKING:
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the group `db` to `app`."""
-    group = typer.Typer(no_args_is_help=True, help="Start, stop and look at the database server.")
+    group = typer.Typer(no_args_is_help=True, help="The database server and what it holds.")
     group.command("start")(start)
     group.command("stop")(stop)
     group.command("status")(status)
+    db_contents.register(group)
     app.add_typer(group, name="db")
 
 

@@ -19,7 +19,9 @@ from lzc_flows.cli import (
     doctor,
     grid,
     hops,
+    init,
     inputs,
+    launch,
     models,
     neb,
     order,
@@ -27,6 +29,7 @@ from lzc_flows.cli import (
     recover,
     rehearse,
     status,
+    web,
 )
 from lzc_flows.cli.common import stderr, warnings_as_lines
 from lzc_flows.errors import CalculationError, InputError
@@ -39,7 +42,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for group in (
+    init,
     campaign,
+    launch,
     status,
     recover,
     query,
@@ -58,6 +63,7 @@ for group in (
     models,
     doctor,
     db,
+    web,
 ):
     group.register(app)
 

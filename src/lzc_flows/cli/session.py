@@ -59,7 +59,7 @@ class Session:
         InputError
             Neither a file nor a known name.
         """
-        from lzc_flows.database.queries import campaign_document
+        from lzc_flows.database.plans import campaign_document
         from lzc_flows.flows.candidate import Campaign
         from lzc_flows.flows.spec import load_campaign, parse_campaign
 
@@ -68,10 +68,20 @@ class Session:
         content = campaign_document(self.database, self.reference)["spec"]
         return Campaign(parse_campaign(content, where=self.reference, folder=Path()))
 
-    @property
+    @cached_property
     def name(self) -> str:
-        """Name of the campaign."""
-        return self.campaign.spec.name
+        """Name of the campaign; of a submitted one it is asked for without importing what campaigns are made of.
+
+        Raises
+        ------
+        InputError
+            Neither a file nor a known name.
+        """
+        from lzc_flows.database.plans import campaign_document
+
+        if self._is_file or "campaign" in vars(self):
+            return self.campaign.spec.name
+        return campaign_document(self.database, self.reference)["name"]
 
     @property
     def _is_file(self) -> bool:
@@ -88,10 +98,12 @@ class Session:
 
     def setting(self, workers: int) -> Setting:
         """Return all that a run on this machine needs."""
+        from lzc_flows.launch.launchpad import open_launchpad
         from lzc_flows.launch.run import Setting
 
         self.require_runnable()
-        return Setting(self.campaign, self.database, self.launchpad, self.folder, workers)
+        database = self.database.patient()
+        return Setting(self.campaign, database, open_launchpad(database), self.folder, workers)
 
     @property
     def folder(self) -> Path:

@@ -24,6 +24,7 @@ from lzc_flows.errors import InputError
 _LABEL = "_atom_site_label"
 _SYMBOL = "_atom_site_type_symbol"
 _POSITION = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
+_LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
 _OCCUPANCY = "_atom_site_occupancy"
 _STATE = "_atom_type_oxidation_number"
 _CRYSTAL = ("_cell_", "_symmetry_", "_space_group_", "_atom_site_")
@@ -53,14 +54,17 @@ def read_cif(cif: CifFile, where: str) -> tuple[Structure, list[str]]:
     Raises
     ------
     InputError
-        An atom that is no element, an occupancy that is negative or no number, or a sum that exceeds 1 by more
-        than rounding.
+        An edge that is not positive, an atom that is no element, an occupancy that is negative or no number, or a sum
+        that exceeds 1 by more than rounding.
     ValueError
         No atoms; what pymatgen cannot parse raises this and others.
     """
     block = next((block for block in cif.data.values() if isinstance(block.data.get(_LABEL), list)), None)
     if block is None:
         raise ValueError(f"it lists no atoms, {_LABEL}")
+    for key in _LENGTHS:
+        if _number(block.data.get(key, "?")) <= 0:  # pymatgen would mirror the crystal
+            raise InputError(f"{where}: {key} {block.data[key]}: a positive number is allowed")
     atoms = _atoms(block.data, where)
     parser = CifParser(StringIO(_with_states(block) or cif.orig_string), occupancy_tolerance=math.inf)
     # as printed, before pymatgen scales them

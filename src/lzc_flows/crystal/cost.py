@@ -9,7 +9,7 @@ from importlib.metadata import version
 from importlib.resources import files
 
 import yaml
-from pymatgen.core import Composition, DummySpecies
+from pymatgen.core import Composition, DummySpecies, Element
 
 from lzc_flows.errors import InputError
 
@@ -112,8 +112,10 @@ def cost_breakdown(composition: Composition | str) -> CostBreakdown:
     else:
         formula, parsed = composition.formula.replace(" ", ""), composition.element_composition
     elements = []
-    for element in parsed:
-        price, fraction = element_price(element.symbol), parsed.get_wt_fraction(element)
+    masses = {element: amount * _atomic_mass(element.symbol) for element, amount in parsed.items()}
+    weight = sum(masses.values())
+    for element, mass in masses.items():
+        price, fraction = element_price(element.symbol), mass / weight
         elements.append(
             ElementCost(
                 element=element.symbol,
@@ -126,6 +128,12 @@ def cost_breakdown(composition: Composition | str) -> CostBreakdown:
         )
     total = math.fsum(entry.contribution_usd_per_kg for entry in elements)
     return CostBreakdown(formula=formula, cost_usd_per_kg=total, elements=tuple(elements))
+
+
+@cache
+def _atomic_mass(element: str) -> float:
+    # pymatgen's own numbers carry units through every product, which is slow for thousands of formulas
+    return float(Element(element).atomic_mass)
 
 
 def _parse(formula: str) -> Composition:

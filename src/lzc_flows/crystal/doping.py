@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from math import comb
+from math import comb, prod
 from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pymatgen.core import Composition
 
 from lzc_flows.crystal.host import Host
@@ -27,6 +27,9 @@ Supercell = tuple[int, int, int]
 
 Compensation = Literal["mobile", "background"]
 """What balances the charge of the dopants: mobile ions (or vacancies), or a uniform background in a charged cell."""
+
+MOST_COMBINATIONS = 200_000
+"""Of a grid. Listing so many takes 10 s and 0.6 GB."""
 
 
 class Substitution(FrozenModel):
@@ -272,6 +275,14 @@ class GridSpec(FrozenModel):
             raise ValueError("three positive integers are allowed, such as [2, 2, 1]")
         return supercell
 
+    @model_validator(mode="after")
+    def _not_too_many(self) -> GridSpec:
+        axes = (self.cations, self.cation_sites, self.cation_counts), (self.anions, self.anion_sites, self.anion_counts)
+        number = prod(prod(len(set(part)) for part in axis) for axis in axes if axis[0])
+        if number > MOST_COMBINATIONS:
+            raise ValueError(f"{number:,} combinations; at most {MOST_COMBINATIONS:,} are allowed")
+        return self
+
     def combinations(self) -> Iterator[Combination]:
         """Yield every combination once, the undoped reference first, cations varying slowest."""
         seen: set[Combination] = set()
@@ -296,7 +307,7 @@ def _axis(ions: tuple[str, ...], sites: tuple[str, ...], counts: tuple[int, ...]
         return [None]
     axis = [
         Substitution(ion=ion, labels=tuple(sorted(site.split("+"))), count=count) if count else None
-        for ion, site, count in product(ions, sites, counts)
+        for ion, site, count in product(dict.fromkeys(ions), dict.fromkeys(sites), dict.fromkeys(counts))
     ]
     return list(dict.fromkeys(axis))
 

@@ -7,6 +7,7 @@ together. Supercells keep the labels of the unit cell.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -23,12 +24,16 @@ import yaml
 from pymatgen.core import Lattice, PeriodicSite, Species, Structure
 from pymatgen.io.cif import CifFile
 
+from lzc_flows.crystal.cell import check_cell
 from lzc_flows.crystal.cif import read_cif
 from lzc_flows.crystal.occupancy import normalise_occupancy
 from lzc_flows.errors import InputError, InputWarning
 
 WYCKOFF = "wyckoff"
 """Name of the site property that holds the label."""
+
+MOST_SITES = 5_000
+"""Of a supercell, occupied and vacant: the electrostatic energies of so many already take minutes and several GB."""
 
 _CIF_NAMES = ("*.cif*", "*.mcif*")  # as pymatgen has them
 
@@ -89,10 +94,9 @@ class Host:
         Raises
         ------
         InputError
-            `repeats` is not three positive integers.
+            `repeats` is not three positive integers, or the supercell has more than `MOST_SITES`.
         """
-        if len(repeats) != 3 or any(int(n) != n or n < 1 for n in repeats):
-            raise InputError(f"supercell {list(repeats)}: three positive integers are allowed, such as [2, 2, 1]")
+        self.check_supercell(repeats)
         if tuple(repeats) == (1, 1, 1):
             return self
         occupied = self.structure.make_supercell(list(repeats), to_unit_cell=True, in_place=False)
@@ -101,6 +105,16 @@ class Host:
             alone = Structure.from_sites(self.vacant)
             vacant = tuple(alone.make_supercell(list(repeats), to_unit_cell=True, in_place=False))
         return Host(self.name, occupied, vacant, self.mobile, self.notes)
+
+    def check_supercell(self, repeats: Sequence[int]) -> None:
+        """Raise the `InputError` of `supercell`; no structure is built."""
+        if len(repeats) != 3 or any(int(n) != n or n < 1 for n in repeats):
+            raise InputError(f"supercell {list(repeats)}: three positive integers are allowed, such as [2, 2, 1]")
+        sites = math.prod(repeats) * (len(self.structure) + len(self.vacant))
+        if sites > MOST_SITES:
+            raise InputError(
+                f"supercell {list(repeats)}: {sites:,} sites, occupied and vacant; at most {MOST_SITES:,} are allowed"
+            )
 
     def scaled(self, a_angstrom: float, c_angstrom: float) -> Host:
         """Return the same fractional coordinates in a hexagonal cell of edges a and c (Å)."""
@@ -196,7 +210,7 @@ def read_structure(path: Path) -> Structure:
     Raises
     ------
     InputError
-        No such file, not a crystal, or what `read_cif` refuses.
+        No such file, not a crystal, or what `read_cif` or `check_cell` refuses.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
@@ -212,6 +226,7 @@ def read_structure(path: Path) -> Structure:
         raise
     except Exception as error:
         raise InputError(f"{path}: not a readable crystal structure ({reason_of(error)})") from None
+    check_cell(structure, str(path))
     for note in notes:
         warnings.warn(note, InputWarning, stacklevel=2)
     return structure

@@ -19,6 +19,7 @@ from pymatgen.core import PeriodicSite, Structure
 from pymatgen.io.cif import CifFile
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
+from lzc_flows.crystal.cell import check_cell
 from lzc_flows.crystal.cif import read_cif
 from lzc_flows.crystal.host import BUILT_IN, WYCKOFF, Host, host_by_name, reason_of
 from lzc_flows.crystal.ions import parse_ion
@@ -29,16 +30,22 @@ from lzc_flows.errors import InputError, InputWarning
 OVERLAP_ANGSTROM = 0.5
 """A vacant site nearer than this to another site is that site."""
 
-WyckoffLabel = Annotated[str, Field(pattern=r"^[1-9][0-9]*[A-Za-z]'*$")]
+MOST_BYTES = 2_000_000
+"""Of a CIF, which travels in every job: a crystal of thousands of atoms has less."""
+
+WyckoffLabel = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}[A-Za-z]'{0,9}$")]
+"""Of multiplicities there are up to 192."""
+
+Charge = Annotated[int, Field(ge=-9, le=9)]
 
 
 class HostSpec(FrozenModel):
     """The ``host`` section of a campaign file; the name alone for a built-in host."""
 
-    name: str = Field(description="Name of a built-in host, or of the user's own.")
+    name: str = Field(max_length=100, description="Name of a built-in host, or of the user's own.")
     cif: str | None = Field(default=None, description="Text of a CIF (in a campaign file: its path).")
     labels: dict[str, WyckoffLabel] = Field(default_factory=dict, description="From _atom_site_label to Wyckoff label.")
-    oxidation_states: dict[str, int] = Field(default_factory=dict, description="From element to charge in e.")
+    oxidation_states: dict[str, Charge] = Field(default_factory=dict, description="From element to charge in e.")
     vacant: dict[WyckoffLabel, tuple[float, float, float]] = Field(
         default_factory=dict,
         description="From Wyckoff label to one site of a vacant orbit, fractional; symmetry makes the rest.",
@@ -67,12 +74,19 @@ class HostSpec(FrozenModel):
         if self.cif is None or "\n" in self.cif:
             return self
         path = folder / self.cif
-        if not path.is_file():
-            raise InputError(f"host {self.name!r}: no such CIF: {self.cif}")
         try:
-            return self.model_copy(update={"cif": path.read_text()})
+            if not path.is_file():
+                raise InputError(f"host {self.name!r}: no such CIF: {self.cif}")
+            size = path.stat().st_size
+            if size > MOST_BYTES:
+                raise InputError(
+                    f"host {self.name!r}: {self.cif} has {size:,} bytes; at most {MOST_BYTES:,} are allowed"
+                )
+            return self.model_copy(update={"cif": path.read_text(encoding="utf-8")})
         except UnicodeDecodeError:
             raise InputError(f"host {self.name!r}: {self.cif} is not a text file") from None
+        except OSError as error:  # a name that no file can have
+            raise InputError(f"host {self.name!r}: CIF {self.cif!r}: {error.strerror}") from None
 
     def read(self) -> Host:
         """Return the host.
@@ -166,6 +180,7 @@ def _occupied(spec: HostSpec) -> tuple[Structure, list[str]]:
         raise
     except Exception as error:
         raise InputError(f"{where}: its CIF is not readable ({reason_of(error)})") from None
+    check_cell(structure, where)
     atoms = [str(label) for label in structure.labels]
     unlabelled = sorted(set(atoms) - set(spec.labels))
     if unlabelled:

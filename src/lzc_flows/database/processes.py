@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import socket
 from dataclasses import dataclass
@@ -25,7 +24,12 @@ class ProcessName:
     @classmethod
     def of_this_process(cls) -> ProcessName:
         """Return the name of the calling process."""
-        return cls(socket.gethostname(), os.getpid(), started_s_after_boot(psutil.Process()))
+        return cls.of(psutil.Process())
+
+    @classmethod
+    def of(cls, process: psutil.Process) -> ProcessName:
+        """Return the name of a process of this host."""
+        return cls(socket.gethostname(), process.pid, started_s_after_boot(process))
 
     @classmethod
     def parse(cls, text: str) -> ProcessName | None:

@@ -2,135 +2,134 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
-from typing import Any, get_args, get_origin
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from lzc_flows.database.stores import CAMPAIGNS, CANDIDATES, PLAN, Database
-from lzc_flows.documents.candidate import CandidateDoc
+from lzc_flows.database.expression import parse_where
+from lzc_flows.database.fields import field_of
+from lzc_flows.database.stores import CANDIDATES, Database
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.criteria import CRITERIA
 
-_CONDITION = re.compile(r"^\s*(?P<field>\w+)\s*(?P<operator><=|>=|!=|=|<|>|~)\s*(?P<value>.+?)\s*$")
-"""The first operator counts: a value may hold others."""
 
-_OPERATORS = {"=": "$eq", "!=": "$ne", "<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte"}
-_CONTAINS = "~"
-_ION_FIELDS = {"cation": "cation_element", "anion": "anion_element"}
-"""Fields whose value may be an ion (Ti3+) or its element (Ti)."""
+@dataclass(frozen=True)
+class Query:
+    """Which candidates, what of them, in which order, and how many.
 
-
-def parse_where(where: str) -> dict[str, Any]:
-    """Return the MongoDB filter of an expression such as ``cation=Ti, barrier_3d<0.6``.
-
-    Conditions are joined by commas, all must hold. ``none`` stands for a value that is not there. ``~`` asks whether
-    a text, or one of a list of texts, contains a value, in capitals or not: ``corrections~ALGO = Normal``.
+    Attributes
+    ----------
+    where
+        An expression, see `lzc_flows.database.expression`; all candidates where empty.
+    fields
+        Names of fields, such as ``barrier_3d`` or ``engines.relax``; all where empty. The key always comes with them.
+    sort
+        Names of fields, the most important first, such as ``("-sigma_mS_cm", "key")``; ``-`` turns the order round.
+        What has no value comes last either way; equals follow by key.
+    limit
+        At most so many.
 
     Raises
     ------
     InputError
-        A condition that does not parse, or a field that summaries lack.
+        An expression that does not parse, a field that is not there or has no order, a limit below 1.
     """
-    conditions = [_parse_condition(text) for text in where.split(",") if text.strip()]
-    return {"$and": conditions} if conditions else {}
+
+    where: str = ""
+    fields: tuple[str, ...] = ()
+    sort: tuple[str, ...] = ()
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        parse_where(self.where)
+        for name in self.fields:
+            field_of(name)
+        for name in self.sort:
+            if field_of(name.removeprefix("-")).is_dict:
+                raise InputError(f"sort by {name!r}: an entry is allowed, such as {name}.relax")
+        if self.limit is not None and self.limit < 1:
+            raise InputError(f"limit {self.limit}: 1 and above is allowed")
 
 
-def _parse_condition(text: str) -> dict[str, Any]:
-    match = _CONDITION.match(text)
-    if match is None:
-        raise InputError(f"condition {text.strip()!r}: FIELD OPERATOR VALUE is allowed, such as cation=Ti")
-    field, operator = match["field"], match["operator"]
-    if field not in CandidateDoc.model_fields:
-        allowed = ", ".join(CandidateDoc.model_fields)
-        raise InputError(f"condition {text.strip()!r}: unknown field {field!r}; allowed are {allowed}")
-    if operator == _CONTAINS:
-        return {field: {"$regex": _contained(text, match), "$options": "i"}}
-    value = _parse_value(text, match)
-    if field in _ION_FIELDS and isinstance(value, str) and not value.endswith(("+", "-")):
-        field = _ION_FIELDS[field]
-    return {field: {_OPERATORS[operator]: value}}
+def select(database: Database, campaign: str, query: Query) -> list[dict[str, Any]]:
+    """Return what a query asks of a campaign's candidates, one dictionary a candidate, nested as in the summary."""
+    ordering = [(name.removeprefix("-"), name.startswith("-")) for name in query.sort]
+    wanted = dict.fromkeys(("key", *query.fields))
+    asked = {**wanted, **dict.fromkeys(name for name, _ in ordering)} if query.fields else {}
+    found = list(database.collection(CANDIDATES).find(_criteria(campaign, query.where), _projection(list(asked))))
+    # in Python: the embedded server's sort does not know what comes last
+    found.sort(key=lambda entry: entry["key"])
+    for name, descending in reversed(ordering):
+        found = _sorted(found, name, descending=descending)
+    chosen = found[: query.limit]
+    if set(asked) == set(wanted) or not query.fields:
+        return chosen
+    return [_only(entry, list(wanted)) for entry in chosen]
 
 
-def _parse_value(condition: str, match: re.Match[str]) -> Any:
-    """Return the value as the field's type: text stays text, also where it looks like a number."""
-    value = match["value"].strip("'\"")
-    is_equality = match["operator"] in ("=", "!=")
-    if value.lower() == "none" and is_equality:
-        return None
-    kinds = _kinds(CandidateDoc.model_fields[match["field"]].annotation)
-    if bool in kinds and is_equality and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    if str in kinds and is_equality:
-        return value
-    if int in kinds or float in kinds:
-        with contextlib.suppress(ValueError):
-            return float(value)
-    raise InputError(f"condition {condition.strip()!r}: {_allowed(kinds)}")
-
-
-def _contained(condition: str, match: re.Match[str]) -> str:
-    """Return the regular expression of a text that contains the value as it stands."""
-    annotation = CandidateDoc.model_fields[match["field"]].annotation
-    if str not in _kinds(annotation) or get_origin(annotation) is dict:
-        raise InputError(f"condition {condition.strip()!r}: ~ is allowed for text and lists of text")
-    return re.escape(match["value"].strip("'\""))
-
-
-def _kinds(annotation: Any) -> set[Any]:
-    """Return the types that a field's annotation is made of, such as float and None."""
-    parts = get_args(annotation)
-    return set().union(*map(_kinds, parts)) if parts else {annotation}
-
-
-def _allowed(kinds: set[Any]) -> str:
-    if int in kinds or float in kinds:
-        return "a number is allowed, or = none"
-    return "true, false or none is allowed" if bool in kinds else "=, != and ~ are allowed for text"
-
-
-def campaign_document(database: Database, name: str) -> dict[str, Any]:
-    """Return a submitted campaign's document; raise `InputError` naming the known ones."""
-    found = database.collection(CAMPAIGNS).find_one({"name": name}, {"_id": False})
-    if found is None:
-        known = sorted(entry["name"] for entry in database.collection(CAMPAIGNS).find({}, {"name": True}))
-        raise InputError(f"campaign {name!r}: not in the database; it holds {', '.join(known) or 'none'}")
-    return found
-
-
-def planned_results(database: Database, campaign: str) -> dict[str, str]:
-    """Return the keys of all results that a campaign wants, one a candidate and stage, with the candidate's key."""
-    plans = database.collection(PLAN).find({"campaigns": campaign}, {"key": True, "stage_keys": True})
-    return {key: plan["key"] for plan in plans for key in plan["stage_keys"].values()}
-
-
-def planned_keys(database: Database, campaign: str) -> set[str]:
-    """Return the keys of all results that a campaign wants."""
-    return set(planned_results(database, campaign))
-
-
-def planned_candidates(database: Database, campaign: str) -> int:
-    """Return the number of a campaign's candidates."""
-    return database.collection(PLAN).count_documents({"campaigns": campaign})
-
-
-def planned_stages(database: Database, campaign: str) -> dict[str, int]:
-    """Return how many candidates are to run each stage, all or what its gate lets pass; empty before a submission."""
-    found = database.collection(CAMPAIGNS).find_one({"name": campaign}, {"spec.stages": True})
-    candidates = planned_candidates(database, campaign)
-    there = {name: stage for name, stage in found["spec"]["stages"].items() if stage is not None} if found else {}
-    return {name: min(stage.get("top") or candidates, candidates) for name, stage in there.items()}
+def count(database: Database, campaign: str, where: str = "") -> int:
+    """Return how many of a campaign's candidates fulfil an expression."""
+    return database.collection(CANDIDATES).count_documents(_criteria(campaign, where))
 
 
 def candidates(database: Database, campaign: str, where: str = "") -> list[dict[str, Any]]:
     """Return the summaries of a campaign's candidates, sorted by key."""
-    criteria = {"$and": [{"campaigns": campaign}, parse_where(where)]}
-    return list(database.collection(CANDIDATES).find(criteria, {"_id": False}).sort("key", 1))
+    return select(database, campaign, Query(where))
+
+
+def value_of(entry: Mapping[str, Any], name: str) -> Any:
+    """Return a value of a summary by the name of its field, dots included; None where it is not there."""
+    found: Any = entry
+    for word in name.split("."):
+        found = found.get(word) if isinstance(found, Mapping) else None
+    return found
+
+
+def _criteria(campaign: str, where: str) -> dict[str, Any]:
+    condition = parse_where(where)
+    # flat where it can be: the embedded server then takes an index of both
+    if "campaigns" in condition:
+        return {"$and": [{"campaigns": campaign}, condition]}
+    return {"campaigns": campaign, **condition}
+
+
+def _projection(names: list[str]) -> dict[str, bool]:
+    """Return what the server is to send: the names, but none within another of them, which MongoDB refuses."""
+    outer = [name for name in names if not any(name.startswith(f"{other}.") for other in names)]
+    return {"_id": False, **dict.fromkeys(outer, True)}
+
+
+def _only(entry: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return a summary with these fields and no others."""
+    kept: dict[str, Any] = {}
+    for name in names:
+        *outer, last = name.split(".")
+        there, into = entry, kept
+        for word in outer:
+            there = there.get(word) or {}
+            into = into.setdefault(word, {})
+        if last in there:
+            into[last] = there[last]
+    return kept
+
+
+def _sorted(entries: list[dict[str, Any]], name: str, *, descending: bool) -> list[dict[str, Any]]:
+    """Return entries ordered by a field, in their order where equal, those without a value last."""
+    there = [entry for entry in entries if not _is_missing(value_of(entry, name))]
+    rest = [entry for entry in entries if _is_missing(value_of(entry, name))]
+    return sorted(there, key=lambda entry: value_of(entry, name), reverse=descending) + rest
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or value == [] or (isinstance(value, float) and math.isnan(value))
 
 
 def ranking_table(database: Database, campaign: str) -> pd.DataFrame:
     """Return one row a candidate: key, cation, column and every criterion, NaN where missing."""
+    fields = ("key", "cation_axis", "column", *CRITERIA)
     rows = [
         {
             "key": summary["key"],
@@ -138,7 +137,7 @@ def ranking_table(database: Database, campaign: str) -> pd.DataFrame:
             "column": summary["column"],
             **{name: summary.get(name) for name in CRITERIA},
         }
-        for summary in candidates(database, campaign)
+        for summary in select(database, campaign, Query(fields=fields))
     ]
     table = pd.DataFrame(rows, columns=["key", "cation", "column", *CRITERIA])
     return table.astype(dict.fromkeys(CRITERIA, float))

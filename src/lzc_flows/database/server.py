@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -25,11 +26,17 @@ from tempfile import TemporaryFile
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pymongo import MongoClient
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.processes import started_s_after_boot
+
+INTERNAL_ERROR = 1
+"""MongoDB's code of an error of the server's own."""
+
+LEAST_FREE_BYTES = 64 * 2**20
+"""The embedded server is not started with less on its disk."""
 
 _DAEMON = "secantusd-py"
 _LOOPBACK = "127.0.0.1"
@@ -38,6 +45,7 @@ _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 60.0
 _LOCK_TIMEOUT_S = _START_TIMEOUT_S + _STOP_TIMEOUT_S
 _POLL_S = 0.02
+_PORTS = range(20000, 32768)
 _CONFIG = b"# The command line of the daemon says everything; this file keeps it from looking for another one.\n"
 
 
@@ -103,24 +111,34 @@ def start_server(folder: Path) -> ServerInfo:
     Raises
     ------
     InputError
-        SecantusDB is not installed, or `folder` cannot be written or is full.
+        SecantusDB is not installed, or `folder` cannot be written, or its disk is nearly full.
     CalculationError
         The server died at its start or does not answer within 30 s.
     """
     running = find_server(folder)
-    if running is not None and _answers(running.uri, timeout_s=1.0):
+    if running is not None and _answers(running.uri, timeout_s=1.0) and not _fails(running.uri):
         return running
     files = _Files.of(folder)
     with _readable_os_errors(files), _locked(files):
-        running = find_server(folder)
-        if running is None:
+        found = _running(files)
+        if found is not None and _fails(_loopback_uri(found[1].port)):
+            _end(found[0])
+            found = None
+        if found is None:
             return _launch(files)
+        running = found[1].info()
         if not _answers(running.uri, _START_TIMEOUT_S):
             raise CalculationError(
                 f"the embedded database (process {running.pid}) does not answer: "
                 f"run `lzc db stop` and try again; its log is {files.log}"
             )
         return running
+
+
+def is_broken(folder: Path) -> bool:
+    """Return whether the embedded server of `folder` runs but cannot even read, as after its disk was full."""
+    running = find_server(folder)
+    return running is not None and _fails(running.uri)
 
 
 def stop_server(folder: Path) -> bool:
@@ -155,8 +173,32 @@ def _answers(uri: str, timeout_s: float) -> bool:
         return True
 
 
+def _fails(uri: str) -> bool:
+    """Return whether a server answers to a question with an internal error; a ping it may still answer."""
+    client: MongoClient
+    with MongoClient(uri, serverSelectionTimeoutMS=1000, socketTimeoutMS=10_000) as client:
+        try:
+            client["lzc_flows"]["meta"].find_one()
+        except OperationFailure as error:
+            return error.code == INTERNAL_ERROR
+        except PyMongoError:
+            return False
+        return False
+
+
+def _require_space(files: _Files) -> None:
+    """Refuse to start where the disk is nearly full: a start there spoils the data."""
+    free = shutil.disk_usage(files.root).free
+    if free < LEAST_FREE_BYTES:
+        raise InputError(
+            f"disk full: {free // 2**20} MiB free at {files.root}, the embedded database needs at least "
+            f"{LEAST_FREE_BYTES // 2**20} MiB: free some space"
+        )
+
+
 def _launch(files: _Files) -> ServerInfo:
     """Start the daemon; the caller holds the lock and has seen that none runs."""
+    _require_space(files)
     command = [
         *(daemon_path(), "--config", str(files.config), "--host", _LOOPBACK, "--storage-path", str(files.data)),
         *("--sync-on-commit", "--cache-size", _CACHE_SIZE, "--log-level", "WARNING"),
@@ -232,12 +274,14 @@ def daemon_path() -> str:
 
 
 def _free_port(preferred: int) -> int:
-    """Return `preferred` if it is free on the loopback interface, else any free port."""
-    for port in (preferred, 0):
+    """Return `preferred` if it is free on the loopback interface, else another free port."""
+    # below those that the system gives to outgoing connections, which could take the port of a server that restarts
+    others = random.sample(_PORTS, 100)
+    for port in (preferred, *others) if preferred else others:
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((_LOOPBACK, port))
-            return probe.getsockname()[1]
+            return port
     raise CalculationError(f"no port is free on {_LOOPBACK}")
 
 

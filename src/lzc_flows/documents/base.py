@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lzc_flows.documents.dft import DftProtocol
 
+SCHEMA = 2
+"""Version of the database's contents; see `lzc_flows.database.schema`."""
+
 
 class Document(BaseModel):
     """A document whose fields are all named: a misspelt one is an error."""

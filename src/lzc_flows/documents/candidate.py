@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from lzc_flows.documents.base import Document
+from lzc_flows.documents.base import SCHEMA, Document
+
+STAGES = ("order", "relax", "bvse", "aimd", "cineb", "electronic")
+"""Names of all stages that there are, in the order in which they may follow one another."""
 
 
 class PlannedCandidate(Document):
@@ -30,6 +33,7 @@ class PlannedCandidate(Document):
     formula: str = Field(description="Formula of the supercell.")
     extra_mobile: int = Field(description="Mobile ions added (negative: removed) for charge neutrality.")
     arrangements: str = Field(description="Number of arrangements, symmetry not used (a string: it can be huge).")
+    schema_version: int = Field(default=SCHEMA, description="Version of the database's contents.")
 
 
 class StageRecord(Document):
@@ -46,7 +50,7 @@ class CandidateDoc(PlannedCandidate):
     cost_usd_per_kg: float | None = Field(description="Raw-material cost by mass fractions, in $/kg.")
     ordered_by: str | None = Field(default=None, description="What decided the arrangement.")
     order_exhaustive: bool | None = Field(default=None, description="Whether every orbit was compared.")
-    order_margin_ev: float | None = Field(default=None, description="Runner-up above the chosen one, eV a cell.")
+    order_margin_ev: float | None = Field(default=None, description="Runner-up above the chosen one, in eV a cell.")
     anions_at_dopant: int | None = Field(default=None, description="Isovalent anions bound to the dopant.")
     energy_per_atom_ev: float | None = Field(default=None, description="Relaxed energy, in eV per atom.")
     max_force_ev_per_angstrom: float | None = Field(default=None, description="After relaxation, in eV/Å.")

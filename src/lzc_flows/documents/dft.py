@@ -37,13 +37,16 @@ class Kpoints(FrozenModel):
         return self
 
 
+IncarValue = bool | int | float | str | list[bool | int | float | str]
+
+
 class VaspSettings(FrozenModel):
     """What only VASP is told."""
 
     potcars: dict[str, str] = Field(
         default_factory=dict, description="By element, another POTCAR than the one of data/potcars.yaml."
     )
-    incar: dict[str, Any] = Field(
+    incar: dict[str, IncarValue] = Field(
         default_factory=dict, description="Tags that the protocol leaves open, such as NCORE or KPAR."
     )
     climbing: Literal["vtst", "lzc"] = Field(

@@ -44,9 +44,9 @@ def _top(spec: CampaignSpec, stage: str) -> int | None:
 
 
 def _settled(summary: dict[str, Any], stages: list[str], states: Mapping[str, str]) -> bool:
-    """Return whether all stages have ended well, or one has failed, so that those after it never start."""
+    """Return whether all stages have ended well, or one has failed for now or for good: those after it never start."""
     missing = [stage for stage in stages if stage not in summary["stages"]]
-    return not missing or any(states.get(summary["stage_keys"][stage]) == "FIZZLED" for stage in missing)
+    return not missing or any(states.get(summary["stage_keys"][stage]) in ("FIZZLED", "DEFUSED") for stage in missing)
 
 
 def _best(ranking: RankingSpec, summaries: list[dict[str, Any]], stages: list[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +17,7 @@ from lzc_flows.documents.electronic import ElectronicProtocol
 from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.model import FrozenModel
 from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol, OrderProtocol, RelaxProtocol
-from lzc_flows.documents.strict_yaml import first_error, read_mapping
+from lzc_flows.documents.strict_yaml import first_error, one_line, read_mapping
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.criteria import CRITERIA
 from lzc_flows.ranking.score import RankingSpec
@@ -141,12 +142,17 @@ STAGES = tuple(Stages.model_fields)
 FOLLOWS = {"order": None, "relax": "order", "bvse": "relax", "aimd": "relax", "cineb": "relax", "electronic": "cineb"}
 """The stage whose result each stage takes."""
 
+LARGEST_INTEGER = 2**31 - 1
+"""Of seeds, steps and counts: what every engine and the database take."""
+
 
 class CampaignSpec(FrozenModel):
     """A whole campaign file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="Lower case, digits, - and _.")
-    description: str = ""
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=100, description="Lower case, digits, - and _; names a folder."
+    )
+    description: str = Field(default="", max_length=10_000)
     host: HostSpec
     grid: GridSpec
     stages: Stages = Stages()
@@ -159,6 +165,23 @@ class CampaignSpec(FrozenModel):
             if stage not in self.stages.names:
                 raise InputError(f"ranking: criterion {name!r} is of stage {stage!r}, which stages lack")
         return self
+
+    @model_validator(mode="after")
+    def _storable(self) -> CampaignSpec:
+        # numbers in quotes have any size, and the free part of an INCAR anything in it
+        for place, value in _values(self.model_dump(mode="json")):
+            if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+                raise InputError(f"{place}: integers up to {LARGEST_INTEGER:,} are allowed")
+        return self
+
+
+def _values(content: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every value that holds no other, with its dotted place."""
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from _values(value, f"{place}.{key}" if place else str(key))
+    else:
+        yield place, content
 
 
 def load_campaign(path: Path) -> CampaignSpec:
@@ -177,8 +200,10 @@ def parse_campaign(content: dict[str, Any], where: str, folder: Path) -> Campaig
     """Return the campaign that a mapping describes; a host's CIF is looked up from `folder`."""
     try:
         spec = CampaignSpec.model_validate(content)
-        return spec.model_copy(update={"host": spec.host.with_cif_text(folder)})
+        spec = spec.model_copy(update={"host": spec.host.with_cif_text(folder)})
+        spec.host.read().check_supercell(spec.grid.supercell)
+        return spec
     except ValidationError as error:
         raise InputError(f"campaign {where}: {first_error(error, CampaignSpec)}") from None
     except InputError as error:
-        raise InputError(f"campaign {where}: {error}") from None
+        raise InputError(f"campaign {where}: {one_line(str(error))}") from None

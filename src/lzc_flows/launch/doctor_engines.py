@@ -21,6 +21,10 @@ _NOT_READ = ("VASP_HANDLE_UNSUCCESSFUL", "VASP_ZIP_FILES", "VASP_INCAR_UPDATES")
 """Settings of atomate2's own jobs: ours end an unconverged run as a failure, and keep their files and tags."""
 
 
+_STARTERS = ("srun", "mpirun", "mpiexec")
+"""Programs that start the program of an engine."""
+
+
 def engine_findings(engines: Set[str]) -> list[Finding]:
     """Return what there is of every engine; what these engines lack is missing, others' only a warning."""
     first = [*(_mlip(name, engines) for name in ("nep", "chgnet")), _atomate2()]
@@ -68,6 +72,9 @@ def _vasp(*, needed: bool) -> list[Finding]:
         is_stand_in = STAND_IN in standard
         what = "a stand-in for rehearsals" if is_stand_in else "which VASP it is shows when it runs"
         programs = [Finding("engine vasp", "ok", f"{shlex.join(standard)} ({what})")]
+        if not is_stand_in and Path(standard[0]).name in _STARTERS and not any(map(shutil.which, standard[1:])):
+            hint = "the program that it starts is not on the PATH here: a module that the jobs load may bring it"
+            programs = [Finding("engine vasp", "warning", shlex.join(standard), hint)]
         if gamma == standard and not is_stand_in:
             hint = "no Γ-only VASP, the standard one does it more slowly: set ATOMATE2_VASP_GAMMA_CMD"
             programs.append(Finding("VASP for Γ alone", "warning", shlex.join(gamma), hint))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fireworks import LaunchPad
-from pymongo import ReturnDocument
+from fireworks import Firework, FWorker, LaunchPad
+from fireworks.fw_config import GRIDFS_FALLBACK_COLLECTION
+from gridfs import GridFS
+from pymongo import MongoClient, ReturnDocument
 
 from lzc_flows.database.locks import database_lock
 from lzc_flows.database.stores import Database
+from lzc_flows.launch.queued import fireworks_of
+from lzc_flows.launch.single import SingleFireworkLaunchPad
 from lzc_flows.settings import get_settings
-
-ACTIVE_STATES = ("WAITING", "READY", "RESERVED", "RUNNING")
-"""States of a firework that will still do something by itself."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,21 @@ class StageState:
     state: str
 
 
-class UniqueIdsLaunchPad(LaunchPad):
+class UniqueIdsLaunchPad(SingleFireworkLaunchPad):
     """A LaunchPad whose ids are unique on the embedded server too.
 
     FireWorks reads the counter as it was before its step. Of two that step at the same time, SecantusDB (0.7.0b3) may
     show both the same state from before, so that two launches get one id and one's record replaces the other's; the
     state after the step is always one's own.
     """
+
+    def use(self, client: MongoClient) -> None:
+        """Go through this client from now on."""
+        self.connection.close()  # type: ignore[has-type]
+        self.connection, self.db = client, client[self.name]
+        for name in ("fireworks", "launches", "offline_runs", "fw_id_assigner", "workflows"):
+            setattr(self, name, self.db[name])
+        self.gridfs_fallback = GridFS(self.db, GRIDFS_FALLBACK_COLLECTION)
 
     def get_new_fw_id(self, quantity: int = 1) -> int:
         """Return the first of `quantity` ids of fireworks that nobody else gets."""
@@ -45,6 +54,21 @@ class UniqueIdsLaunchPad(LaunchPad):
     def get_new_launch_id(self) -> int:
         """Return an id of a launch that nobody else gets."""
         return self._first_of("next_launch_id", 1)
+
+    def reserve_fw(
+        self,
+        fworker: FWorker,
+        launch_dir: str,
+        host: str | None = None,
+        ip: str | None = None,
+        fw_id: int | None = None,
+    ) -> tuple[Firework | None, int | None]:
+        """Reserve one ready firework for a batch job, in the name of `fworker`; (None, None) if another was first."""
+        # FireWorks' own checkout by id also takes what another has just reserved
+        mine = {"$set": {"state": "RESERVED", "claimed_by": fworker.name}}
+        if self.fireworks.find_one_and_update({"fw_id": fw_id, "state": "READY"}, mine) is None:
+            return None, None
+        return super().reserve_fw(fworker, launch_dir, host=host, ip=ip, fw_id=fw_id)
 
     def _first_of(self, counter: str, quantity: int) -> int:
         stepped = self.fw_id_assigner.find_one_and_update(
@@ -67,6 +91,7 @@ def open_launchpad(database: Database) -> LaunchPad:
         user_indices=["spec.key"],
         mongoclient_kwargs={"serverSelectionTimeoutMS": timeout_ms},
     )
+    launchpad.use(database.client())
     if launchpad.fw_id_assigner.find_one({}) is None:
         _make_ready(launchpad, database)
     return launchpad
@@ -78,20 +103,6 @@ def _make_ready(launchpad: LaunchPad, database: Database) -> None:
         if launchpad.fw_id_assigner.find_one({}) is None:
             # max_reset_wo_password=0: FireWorks itself refuses if there is any workflow
             launchpad.reset("", require_password=False, max_reset_wo_password=0)
-
-
-def fireworks_of(launchpad: LaunchPad, keys: set[str], states: Sequence[str] = ()) -> Iterator[dict[str, Any]]:
-    """Yield what is needed of these candidates' fireworks: id, state, launches, claim, key and stage.
-
-    `states` limits them to these FireWorks states; none is all.
-    """
-    query: dict[str, Any] = {"spec.key": {"$exists": True}}
-    if states:
-        query["state"] = {"$in": list(states)}
-    names = ("fw_id", "state", "launches", "claimed_by", "spec.key", "spec.stage")
-    for firework in launchpad.fireworks.find(query, {"_id": False, **dict.fromkeys(names, True)}):
-        if firework["spec"]["key"] in keys:
-            yield firework
 
 
 def stage_states(launchpad: LaunchPad, keys: set[str]) -> Iterator[StageState]:

@@ -56,8 +56,9 @@ class CampaignProgress:
         for stage, counts in status.counts.items():
             if stage not in self.tasks:
                 self.tasks[stage] = self.bars.add_task(stage, total=None, running="")
-            done = counts.get("COMPLETED", 0) + counts.get("FIZZLED", 0)
-            failed = f"[red]{counts['FIZZLED']} failed[/red] " if counts.get("FIZZLED") else ""
+            failures = counts.get("FIZZLED", 0) + counts.get("DEFUSED", 0)
+            done = counts.get("COMPLETED", 0) + failures
+            failed = f"[red]{failures} failed[/red] " if failures else ""
             now = failed + " · ".join(running.get(stage, []))
             self.bars.update(self.tasks[stage], completed=done, total=sum(counts.values()), running=now)
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lzc_flows.database.queries import planned_keys
+from lzc_flows.database.plans import planned_keys
 from lzc_flows.database.server import stop_server
 from lzc_flows.database.stores import TASKS, Database
 from lzc_flows.engines.vasp_program import STAND_IN

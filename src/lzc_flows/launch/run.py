@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fireworks import LaunchPad
 
-from lzc_flows.database.queries import planned_keys
+from lzc_flows.database.plans import planned_keys
 from lzc_flows.database.stores import TASKS, Database
 from lzc_flows.documents.ranking import RankingDoc
 from lzc_flows.errors import CalculationError, InputError
@@ -20,11 +20,15 @@ from lzc_flows.launch.pool import WorkerPool
 from lzc_flows.launch.progress import CampaignProgress
 from lzc_flows.launch.recover import recover_lost
 from lzc_flows.launch.status import CampaignStatus, campaign_status
-from lzc_flows.launch.submit import advance, queue_job, submit
+from lzc_flows.launch.submit import Submission, advance, queue_job, submit
 from lzc_flows.launch.worker import run_ranking
 from lzc_flows.settings import get_settings
 
 POLL_S = 1.0
+"""Least pause between two looks at a campaign, in s."""
+
+PAUSES_A_LOOK = 4.0
+"""A pause is at least so many times as long as the look before it: of a large campaign a look takes seconds."""
 
 LEAST_FREE_BYTES = 200 * 2**20
 """About what a hundred candidates leave: server files, launch directories, report."""
@@ -58,16 +62,18 @@ class Outcome:
     ranking: RankingDoc
 
 
-def run_campaign(setting: Setting) -> Outcome:
+def run_campaign(setting: Setting, submission: Submission = submit) -> Outcome:
     """Submit, work and advance until nothing is left to do, then rank.
 
     Raises
     ------
+    InputError
+        What `submission` refuses.
     CalculationError
         All workers died, or the ranking job failed.
     """
     check_disk(setting.folder)
-    submit(setting.campaign, setting.database, setting.launchpad)
+    submission(setting.campaign, setting.database, setting.launchpad)
     status = _work_until_idle(setting, advance)
     return Outcome(status, _rank(setting))
 
@@ -95,22 +101,31 @@ def check_disk(folder: Path) -> None:
 
 def _work_until_idle(setting: Setting, queue_more: Callable[[Campaign, Database, LaunchPad], int]) -> CampaignStatus:
     keys = planned_keys(setting.database, setting.name)
-    recover_lost(setting.launchpad, keys)
+    recover_lost(setting.database, setting.launchpad, setting.name)
     status = setting.status()
     if not status.active:
         return status
     pool = WorkerPool(setting.name, setting.folder, setting.workers)
+    advanced_at: dict[str, dict[str, int]] = {}
+    pause_s = POLL_S
     with pool, CampaignProgress(setting.launchpad, keys) as progress:
-        while status.active:
+        # what ended after the last advance may have a next stage
+        while status.active or status.counts != advanced_at:
             progress.show(status)
             if not pool.alive and get_settings().time_is_over:
                 break  # the next run goes on
             if not pool.alive:
                 raise CalculationError(f"all workers ended early: see {setting.folder / 'workers'}")
-            time.sleep(POLL_S)
-            recover_lost(setting.launchpad, keys)  # a worker may have been killed while others go on
-            queue_more(setting.campaign, setting.database, setting.launchpad)
+            time.sleep(pause_s)
+            started = time.monotonic()
+            # a worker may have been killed while others go on
+            recover_lost(setting.database, setting.launchpad, setting.name)
             status = setting.status()
+            if status.counts != advanced_at:
+                advanced_at = status.counts
+                if queue_more(setting.campaign, setting.database, setting.launchpad):
+                    status = setting.status()
+            pause_s = max(POLL_S, PAUSES_A_LOOK * (time.monotonic() - started))
         progress.show(status)
     return status
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from fireworks import LaunchPad
 from jobflow import Job
 from jobflow.managers.fireworks import flow_to_workflow
-from pymongo import UpdateOne
 
 from lzc_flows.crystal.doping import Combination
 from lzc_flows.crystal.host import Host
 from lzc_flows.crystal.ions import charge_of
 from lzc_flows.database.candidates import build_candidates
-from lzc_flows.database.locks import database_lock
+from lzc_flows.database.locks import HeldLock, database_lock
 from lzc_flows.database.queries import candidates
-from lzc_flows.database.stores import CAMPAIGNS, PLAN, Database
+from lzc_flows.database.record import let_go, planned_of, record_plans
+from lzc_flows.database.stores import CAMPAIGNS, Database
+from lzc_flows.documents.base import SCHEMA
 from lzc_flows.documents.candidate import PlannedCandidate
+from lzc_flows.errors import InputError
 from lzc_flows.flows.candidate import Campaign, Candidate
 from lzc_flows.flows.coverage import require_pairs
 from lzc_flows.flows.gates import passed_gates
@@ -26,33 +29,86 @@ from lzc_flows.flows.treatable import require_engines
 from lzc_flows.launch.launchpad import add_workflows, stage_states
 from lzc_flows.ranking.score import PRISTINE
 
+LOCK = "submit"
+"""Name of the lock in the database: one queues at a time."""
+
 CHUNK = 500
 """Workflows added at a time: bounds memory, and a kill loses at most this many additions."""
 
 
 @dataclass(frozen=True)
 class SubmitReport:
-    """How many candidates a campaign has and how many jobs were queued now."""
+    """How many candidates a campaign has, and what a submission changed.
+
+    Attributes
+    ----------
+    candidates
+        Number of candidates of the campaign.
+    queued
+        Jobs queued now.
+    new, dropped
+        Candidates that the campaign did not hold before, and those that it let go.
+    """
 
     candidates: int
     queued: int
+    new: int
+    dropped: int
+
+
+Submission = Callable[[Campaign, Database, LaunchPad], SubmitReport]
+"""`submit` or `replace`."""
 
 
 def submit(campaign: Campaign, database: Database, launchpad: LaunchPad) -> SubmitReport:
-    """Record the campaign's plan and queue the missing jobs; a second call queues none.
+    """Record the campaign's plan and queue the missing jobs; a second call queues none, and one cut off is continued.
+
+    Raises
+    ------
+    InputError
+        The campaign is not possible, an engine is not installed, softBV lacks a pair, or a campaign of this name
+        holds candidates that this one does not; nothing is written.
+    """
+    return _submit(campaign, database, launchpad, _refuse_to_drop)
+
+
+def replace(campaign: Campaign, database: Database, launchpad: LaunchPad) -> SubmitReport:
+    """Submit, and let candidates go that the campaign of this name held before; their results stay.
 
     Raises
     ------
     InputError
         The campaign is not possible, an engine is not installed, or softBV lacks a pair; nothing is written.
     """
+    return _submit(campaign, database, launchpad, let_go)
+
+
+def _submit(
+    campaign: Campaign, database: Database, launchpad: LaunchPad, drop: Callable[[Database, str, list[str]], None]
+) -> SubmitReport:
     wanted = campaign.candidates
     require_pairs(campaign)
     require_engines(campaign)
-    with database_lock(database, "submit"):
+    name = campaign.spec.name
+    with database_lock(database, LOCK) as lock:
+        keys = {candidate.key for candidate in wanted}
+        planned = planned_of(database, name)
+        dropped = [key for key in planned if key not in keys]
+        if dropped:
+            drop(database, name, dropped)
         database.ensure_indexes()
-        _record(campaign, wanted, database)
-    return SubmitReport(len(wanted), advance(campaign, database, launchpad))
+        new = record_plans(database, name, _plans(campaign), planned)
+        document = {"name": name, "spec": campaign.spec.model_dump(mode="json"), "schema_version": SCHEMA}
+        database.collection(CAMPAIGNS).replace_one({"name": name}, document, upsert=True)
+        queued = _advance(campaign, database, launchpad, lock)
+    return SubmitReport(len(wanted), queued, new, len(dropped))
+
+
+def _refuse_to_drop(_: Database, campaign: str, dropped: list[str]) -> None:
+    raise InputError(
+        f"campaign {campaign!r}: {len(dropped)} of its candidates in the database, such as {dropped[0]}, are not in "
+        "this file: give it another name, or let them go with --replace (their results stay)"
+    )
 
 
 def advance(campaign: Campaign, database: Database, launchpad: LaunchPad) -> int:
@@ -60,65 +116,58 @@ def advance(campaign: Campaign, database: Database, launchpad: LaunchPad) -> int
 
     Idempotent: a stage that has a firework, in any state and from any campaign, is not queued again.
     """
-    with database_lock(database, "submit"):
-        build_candidates(database)
-        wanted = {candidate.key: candidate for candidate in campaign.candidates}
-        keys = {key for candidate in wanted.values() for key in candidate.stage_keys.values()}
-        states = {state.key: state.state for state in sorted(stage_states(launchpad, keys), key=lambda s: s.fw_id)}
-        # the database may hold another version of the campaign than this file: not these candidates
-        summaries = [entry for entry in candidates(database, campaign.spec.name) if entry["key"] in wanted]
-        passed = passed_gates(campaign.spec, summaries, states)
-        jobs: list[Job] = []
-        fresh: list[Candidate] = []
-        for summary in summaries:
-            candidate, done = wanted[summary["key"]], summary["stages"]
-            for stage, key in candidate.stage_keys.items():
-                before = FOLLOWS[stage]
-                if stage in done or key in states or candidate.key not in passed[stage]:
-                    continue
-                if before is None:
-                    fresh.append(candidate)
-                elif before in done:
-                    jobs.append(campaign.next_job(candidate, stage, done[before]["uuid"]))
-        _queue(launchpad, campaign.first_jobs(fresh))
-        _queue(launchpad, jobs)
-    return len(fresh) + len(jobs)
+    with database_lock(database, LOCK) as lock:
+        return _advance(campaign, database, launchpad, lock)
+
+
+def _advance(campaign: Campaign, database: Database, launchpad: LaunchPad, lock: HeldLock) -> int:
+    build_candidates(database)
+    lock.keep()
+    wanted = {candidate.key: candidate for candidate in campaign.candidates}
+    keys = {key for candidate in wanted.values() for key in candidate.stage_keys.values()}
+    states = {state.key: state.state for state in sorted(stage_states(launchpad, keys), key=lambda s: s.fw_id)}
+    # the database may hold another version of the campaign than this file: not these candidates
+    summaries = [entry for entry in candidates(database, campaign.spec.name) if entry["key"] in wanted]
+    passed = passed_gates(campaign.spec, summaries, states)
+    later: list[tuple[Candidate, str, str]] = []
+    fresh: list[Candidate] = []
+    for summary in summaries:
+        candidate, done = wanted[summary["key"]], summary["stages"]
+        for stage, key in candidate.stage_keys.items():
+            before = FOLLOWS[stage]
+            if stage in done or key in states or candidate.key not in passed[stage]:
+                continue
+            if before is None:
+                fresh.append(candidate)
+            elif before in done:
+                later.append((candidate, stage, done[before]["uuid"]))
+    jobs = chain(campaign.first_jobs(fresh), (campaign.next_job(*job) for job in later))
+    _queue(launchpad, jobs, lock.keep)
+    return len(fresh) + len(later)
 
 
 def queue_job(launchpad: LaunchPad, job: Job) -> None:
     """Queue one job as its own workflow."""
-    _queue(launchpad, [job])
+    _queue(launchpad, [job], lambda: None)
 
 
-def _queue(launchpad: LaunchPad, jobs: Iterable[Job]) -> None:
+def _queue(launchpad: LaunchPad, jobs: Iterable[Job], added_some: Callable[[], None]) -> None:
     workflows = []
     for job in jobs:
         workflows.append(flow_to_workflow(job, allow_external_references=True, metadata=job.metadata))
         if len(workflows) == CHUNK:
             add_workflows(launchpad, workflows)
+            added_some()
             workflows = []
     add_workflows(launchpad, workflows)
 
 
-def _record(campaign: Campaign, wanted: list[Candidate], database: Database) -> None:
-    """Write the campaign's file and one plan document a candidate; those it no longer holds let it go."""
-    name = campaign.spec.name
-    plans = database.collection(PLAN)
-    updates = []
-    for candidate in wanted:
-        plan = _plan(candidate, campaign).model_dump(mode="json", exclude={"campaigns"})
-        updates.append(UpdateOne({"key": candidate.key}, {"$set": plan, "$addToSet": {"campaigns": name}}, upsert=True))
-    if updates:
-        plans.bulk_write(updates, ordered=False)
-    keys = {candidate.key for candidate in wanted}
-    dropped = [plan["key"] for plan in plans.find({"campaigns": name}, {"key": True}) if plan["key"] not in keys]
-    for key in dropped:
-        plans.update_one({"key": key}, {"$pull": {"campaigns": name}})
-    document = {"name": name, "spec": campaign.spec.model_dump(mode="json")}
-    database.collection(CAMPAIGNS).replace_one({"name": name}, document, upsert=True)
+def _plans(campaign: Campaign) -> list[PlannedCandidate]:
+    host = campaign.spec.host.read()
+    return [_plan(candidate, campaign, host) for candidate in campaign.candidates]
 
 
-def _plan(candidate: Candidate, campaign: Campaign) -> PlannedCandidate:
+def _plan(candidate: Candidate, campaign: Campaign, host: Host) -> PlannedCandidate:
     cell = candidate.cell
     cation, anion = cell.combination.cation, cell.combination.anion
     return PlannedCandidate(
@@ -135,7 +184,7 @@ def _plan(candidate: Candidate, campaign: Campaign) -> PlannedCandidate:
         anion_site=anion.site if anion else None,
         anion_count=anion.count if anion else 0,
         supercell=cell.combination.supercell,
-        cation_axis=_cation_axis(cell.combination, campaign.spec.host.read()),
+        cation_axis=_cation_axis(cell.combination, host),
         column=cell.combination.column,
         formula=cell.formula,
         extra_mobile=cell.extra_mobile,

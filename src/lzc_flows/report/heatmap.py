@@ -140,13 +140,13 @@ def _lay_out(ranking: pd.DataFrame) -> _Grid:
     if (shared := cells[cells.duplicated()]).size:
         cation, column = shared.iloc[0]
         raise InputError(f"two candidates share the cell of cation {cation!r} and column {column!r}: keep one")
-    columns = sorted(set(ranking.loc[~pristine, "column"]), key=_natural_order)
+    columns = sorted(set(ranking.loc[~pristine, "column"]), key=natural_order)
     cations: dict[str, float] = {}
     edge, charge = 0.0, None
-    for cation in sorted(set(ranking["cation"]), key=_cation_order):
-        if cations and _cation_order(cation)[0] != charge:
+    for cation in sorted(set(ranking["cation"]), key=cation_order):
+        if cations and cation_order(cation)[0] != charge:
             edge += _GROUP_GAP
-        cations[cation], charge = edge, _cation_order(cation)[0]
+        cations[cation], charge = edge, cation_order(cation)[0]
         edge += 1
     rows = {column: row for row, column in enumerate(columns)}
     candidates = ranking.assign(
@@ -157,8 +157,14 @@ def _lay_out(ranking: pd.DataFrame) -> _Grid:
     return _Grid(candidates, cations, columns)
 
 
-def _cation_order(cation: str) -> tuple[int, int]:
-    """Charge and atomic number; the pristine reference comes first."""
+def cation_order(cation: str) -> tuple[int, int]:
+    """Return a cation's charge and atomic number, to sort by; the pristine reference comes first.
+
+    Raises
+    ------
+    InputError
+        It is not of the form "Ti3+".
+    """
     if cation == PRISTINE:
         return (0, 0)
     match = re.fullmatch(r"([A-Z][a-z]?)(\d*)\+", cation)
@@ -167,8 +173,8 @@ def _cation_order(cation: str) -> tuple[int, int]:
     return int(match[2] or 1), Element(match[1]).Z
 
 
-def _natural_order(label: str) -> list[tuple[float, str]]:
-    """Key that puts 2 before 10 and 0.05 before 0.1 inside a label."""
+def natural_order(label: str) -> list[tuple[float, str]]:
+    """Return a key to sort by that puts 2 before 10 and 0.05 before 0.1 inside a label."""
     parts = re.split(r"(\d+(?:\.\d+)?)", label)
     return [(float(part), "") if index % 2 else (0.0, part) for index, part in enumerate(parts)]
 

@@ -94,7 +94,7 @@ def landscape_html(
         f"(convention {field.convention}, cutoff {field.cutoff_angstrom:g} Å). "
         "Drag to turn, scroll to zoom, click the legend to hide and show."
     )
-    picture = _figure(scene, float(field.energies_ev.min())).to_html(
+    picture = scene_figure(scene, float(field.energies_ev.min())).to_html(
         full_html=False,
         include_plotlyjs=True,
         div_id=DIV_ID,
@@ -104,7 +104,8 @@ def landscape_html(
     return _PAGE.format(title=escape(title), caption=escape(caption), picture=picture, ink=INK, soft_ink=SOFT_INK)
 
 
-def _figure(scene: Scene, minimum_ev: float) -> go.Figure:
+def scene_figure(scene: Scene, minimum_ev: float) -> go.Figure:
+    """Return a scene as a Plotly figure; energies along paths are told above `minimum_ev` (eV)."""
     lattice = scene.lattice_angstrom
     traces = [_surface(level, lattice) for level in scene.surfaces]
     traces += [_atoms(atoms, lattice) for atoms in scene.atoms]

@@ -174,6 +174,12 @@ def landscape_scene(
     )
 
 
+def structure_scene(structure: Structure, mobile: str) -> Scene:
+    """Collect the atoms of a crystal, without any landscape; `mobile` is an ion such as "Li+"."""
+    ion = Species.from_str(mobile)
+    return Scene(structure.lattice.matrix, ion.to_unicode_string(), (), _atoms(structure, ion.symbol), ())
+
+
 def _atoms(structure: Structure, mobile: str) -> tuple[Atoms, ...]:
     sites: dict[str, list[PeriodicSite]] = defaultdict(list)
     for site in structure:

@@ -1,0 +1,165 @@
+"""The curves of a candidate's stages as Plotly figures: numbers and labels, which the page's script draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+from maggma.core import Store
+
+from lzc_flows.database.stores import Database
+from lzc_flows.documents.neb import HopDoc
+from lzc_flows.report.neb import COLORS, of_hop_doc
+from lzc_flows.web.candidate import read_output
+
+_AXES = ("a", "b", "c")
+_SHOWN_LAGS = 0.5
+"""Of a trajectory's length: beyond, few origins are left for a mean squared displacement."""
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A figure of a stage: Plotly's traces and layout, and a line of what to know before reading it."""
+
+    stage: str
+    title: str
+    note: str
+    data: list[dict[str, Any]]
+    layout: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as a JSON object."""
+        return asdict(self)
+
+
+def read_curves(database: Database, summary: dict[str, Any]) -> list[Curves]:
+    """Return a figure for each stage of a candidate that left curves, in the order of the stages."""
+    found = []
+    for stage, (fields, draw) in _STAGES.items():
+        output = read_output(database, summary, stage, fields)
+        if stage == "bvse":
+            output = _fetched(database, output.get("network"))
+        curves = draw(output) if output else None
+        if curves is not None:
+            found.append(curves)
+    return found
+
+
+def order_curves(output: Mapping[str, Any]) -> Curves | None:
+    """Return the energies of the compared arrangements above the lowest; None where no engine was asked."""
+    energies = [entry.get("engine_energy_ev") for entry in output.get("shortlist", [])]
+    known = [energy for energy in energies if energy is not None]
+    if not known:
+        return None
+    above = [None if energy is None else 1000 * (energy - min(known)) for energy in energies]
+    bars = {"type": "bar", "x": [f"{number + 1}" for number in range(len(above))], "y": above, "name": "arrangement"}
+    layout = _layout("Arrangement, the chosen one first", "Energy above the lowest (meV a cell)")
+    layout["xaxis"]["type"] = "category"
+    note = f"Decided by: {output.get('decided_by')}."
+    return Curves("order", "Arrangements that were compared", note, [bars | _bar_color()], layout)
+
+
+def bvse_curves(network: Mapping[str, Any]) -> Curves | None:
+    """Return the energy along the paths of least resistance, each above its own lowest point."""
+    paths = {axis: network["paths"][axis] for axis in _AXES if axis in network.get("paths", {})}
+    if not paths:
+        return None
+    data = []
+    for (axis, path), color in zip(paths.items(), COLORS, strict=False):
+        energies = np.array(path["energies_ev"])
+        barrier = np.ptp(energies)
+        name = f"along {axis}: {barrier:.3f} eV"
+        data.append(_line(name, path["distances_angstrom"], (energies - energies.min()).tolist(), color))
+    layout = _layout("Distance along the path (Å)", "Energy above the path's lowest point (eV)")
+    return Curves("bvse", "Bond-valence site energy along the paths", "", data, layout)
+
+
+def aimd_curves(output: Mapping[str, Any]) -> Curves | None:
+    """Return mean squared displacements along a, b and c up to half the trajectory; shaded where the slope is taken."""
+    diffusion = output.get("diffusion")
+    if diffusion is None:
+        return None
+    lags = np.array(diffusion["curves"]["lag_ps"])
+    shown = lags <= _SHOWN_LAGS * diffusion["length_ps"]
+    data = []
+    for axis, color in zip(_AXES, COLORS, strict=False):
+        msd = np.array(diffusion["curves"]["msd_A2"][axis])
+        data.append(_line(f"along {axis}", lags[shown].tolist(), msd[shown].tolist(), color))
+    low, high = diffusion["window_ps"]
+    window = {"type": "rect", "xref": "x", "yref": "paper", "x0": low, "x1": high, "y0": 0, "y1": 1}
+    layout = _layout("Lag (ps)", "Mean squared displacement (Å²)")
+    layout["shapes"] = [window | {"fillcolor": "rgba(128,128,128,0.18)", "line": {"width": 0}}]
+    title = f"{diffusion['species']} at {diffusion['temperature_k']:g} K"
+    return Curves("aimd", f"Mean squared displacement of {title}", "; ".join(diffusion["notes"]), data, layout)
+
+
+def cineb_curves(output: Mapping[str, Any]) -> Curves | None:
+    """Return the energy along each converged hop: the spline, and its images."""
+    hops = [HopDoc.from_stored(hop) for hop in output.get("hops", [])]
+    converged = [of_hop_doc(hop) for hop in hops if hop.status == "converged"]
+    if not converged:
+        return None
+    data = []
+    for path, color in zip(sorted(converged, key=lambda path: path.barrier_forward_eV), cycle(COLORS), strict=False):
+        distances, energies = path.curve
+        name = f"{path.label}: {path.barrier_forward_eV:.3f} eV"
+        data.append(_line(name, distances.tolist(), energies.tolist(), color) | {"legendgroup": name})
+        images = {"type": "scatter", "mode": "markers", "x": list(path.distances_A), "y": list(path.energies_eV)}
+        data.append(images | {"name": name, "legendgroup": name, "showlegend": False, "marker": {"color": color}})
+    note = f"{len(converged)} of {len(hops)} distinct hops converged; barriers forward in the legend."
+    layout = _layout("Distance along the path (Å)", "Energy above the initial end (eV)")
+    return Curves("cineb", "Energy along the hops", note, data, layout)
+
+
+def electronic_curves(output: Mapping[str, Any]) -> Curves | None:
+    """Return the total densities of states at the points of the hop."""
+    data = [
+        _line(
+            f"{point['point']}: gap {point['gap_ev']:.2f} eV", point["dos"]["energies_eV"], point["dos"]["total"], color
+        )
+        for point, color in zip(output.get("points", []), COLORS, strict=False)
+    ]
+    layout = _layout("Energy above the Fermi energy (eV)", "States per eV and cell")
+    return Curves("electronic", f"Densities of states of {output['hop']}", "", data, layout) if data else None
+
+
+_STAGES: dict[str, tuple[tuple[str, ...], Any]] = {
+    "order": (("shortlist.engine_energy_ev", "decided_by"), order_curves),
+    "bvse": (("network",), bvse_curves),
+    "aimd": (("diffusion",), aimd_curves),
+    "cineb": (("hops",), cineb_curves),
+    "electronic": (("hop", "points.point", "points.gap_ev", "points.dos"), electronic_curves),
+}
+"""For each stage that leaves curves, the fields of its document that they are made of, and what makes them."""
+
+
+def _fetched(database: Database, reference: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what a document keeps in the data store; empty where nothing is."""
+    if not reference or "blob_uuid" not in reference:
+        return {}
+    store: Store = database.job_store().additional_stores["data"]  # type: ignore[has-type]
+    store.connect()
+    try:
+        found = store.query_one({"blob_uuid": reference["blob_uuid"]})
+    finally:
+        store.close()
+    return (found or {}).get("data") or {}
+
+
+def _line(name: str, x: Sequence[float], y: Sequence[float], color: str) -> dict[str, Any]:
+    return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": {"color": color, "width": 2}}
+
+
+def _bar_color() -> dict[str, Any]:
+    return {"marker": {"color": COLORS[0]}, "width": 0.6}
+
+
+def _layout(x_label: str, y_label: str) -> dict[str, Any]:
+    return {
+        "xaxis": {"title": {"text": x_label}, "zeroline": False},
+        "yaxis": {"title": {"text": y_label}, "rangemode": "tozero"},
+        "showlegend": True,
+    }

@@ -1,0 +1,258 @@
+"""A campaign whose workers, jobs, launcher and server are killed again and again ends as an undisturbed one.
+
+Two batch jobs at a time on a real SLURM, the embedded server. While it runs, a seeded random killer sends SIGKILL to
+workers, to engines, to the commands of batch jobs, to `lzc launch` and to the server, cancels batch jobs, and lets
+SLURM cut their walltime. What a person would do is done here too, and nothing else: `lzc recover`, and `lzc launch`
+again where it was killed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from lzc_flows.database.server import find_server, start_server
+from lzc_flows.database.stores import CANDIDATES, TASKS, Database
+
+SEED = 8
+LEAST_KILLS = 30
+LEAST_RESTARTS = 5
+TRIES_A_STRIKE = 4
+"""So many jobs begin between two strikes: a slow machine is not struck more often than a fast one."""
+LONGEST_PAUSE_S = 60.0
+"""It strikes then, whether or not anything has begun."""
+PATIENCE_S = 3000.0
+STAGES = ("order", "relax", "bvse")
+
+TARGETS = {
+    "worker": "lzc_flows.launch.worker",
+    "engine": "lzc_flows.engines.",
+    "batch job": "rapidfire",
+    "launcher": "launch",
+}
+"""What SIGKILL is sent to, by a word of its command line."""
+
+WEIGHTS = {"worker": 8, "engine": 8, "batch job": 2, "launcher": 2, "scancel": 1, "walltime": 3, "server": 4}
+
+
+def campaign() -> dict[str, Any]:
+    """105 candidates of 27 atoms, three short jobs each."""
+    return {
+        "name": "chaos",
+        "host": "lzc",
+        "grid": {
+            "supercell": [1, 1, 1],
+            "cations": [
+                *("Mg2+", "Zn2+", "Al3+", "Sc3+", "Ti3+", "V3+", "Ga3+", "In3+", "Y3+", "Hf4+", "Sn4+", "Nb5+", "Ta5+")
+            ],
+            "cation_sites": ["1a", "2d"],
+            "cation_counts": [1],
+            "anions": ["F-"],
+            "anion_sites": ["6i"],
+            "anion_counts": [1, 2, 3, 4],
+            "undoped": True,
+        },
+        "stages": {
+            "order": {"engine": "nep", "protocol": {"tiers": ["electrostatics", "symmetry"], "shortlist": 1}},
+            "relax": {
+                "engine": "nep",
+                "protocol": {"fmax_ev_per_angstrom": 0.5, "max_steps": 200, "optimizer": "FIRE"},
+            },
+            "bvse": {"protocol": {"mobile": "Li+", "resolution_angstrom": 0.8, "cutoff_angstrom": 8.0}},
+        },
+        "ranking": {"performance": {"barrier_1d": 1.0, "barrier_3d": 1.0}, "cost_weight": 0.5},
+    }
+
+
+@dataclass
+class Killer:
+    """What disturbs a campaign: one random strike at a time."""
+
+    cluster: Any
+    log: Path
+    random: random.Random = field(default_factory=lambda: random.Random(SEED))
+    done: Counter[str] = field(default_factory=Counter)
+    last: tuple[int, float] = (0, 0.0)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether enough has begun, or time has passed, since the last strike."""
+        tries, at = self.last
+        return self._tries >= tries + TRIES_A_STRIKE or time.monotonic() > at + LONGEST_PAUSE_S
+
+    @property
+    def _tries(self) -> int:
+        return sum(1 for _ in (self.cluster.campaigns / "chaos" / "launches").glob("*/*/*"))
+
+    @property
+    def kills(self) -> int:
+        """SIGKILL to workers, engines, batch jobs and launchers."""
+        return sum(self.done[name] for name in TARGETS)
+
+    @property
+    def is_content(self) -> bool:
+        """Whether there has been enough of each."""
+        return self.kills >= LEAST_KILLS and self.done["server"] >= LEAST_RESTARTS and self.done["walltime"] >= 2
+
+    def strike(self) -> None:
+        """Do one random thing, if there is something to do it to."""
+        name = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        acts = {"scancel": self._cancel, "walltime": self._cut_walltime, "server": self._kill_server}
+        act = acts.get(name, lambda: self._kill(TARGETS[name]))
+        victim = act()
+        if victim is not None:
+            self.last = (self._tries, time.monotonic())
+            self.done[name] += 1
+            self.say(f"{name} {victim}")
+
+    def say(self, words: str) -> None:
+        """Write a line into the log."""
+        with self.log.open("a") as stream:
+            stream.write(f"{time.strftime('%H:%M:%S')} {words}\n")
+
+    def _processes(self, word: str) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                ours = process.environ().get("LZC_CAMPAIGNS_DIR") == str(self.cluster.campaigns)
+                if ours and any(part.startswith(word) for part in process.cmdline()[1:4]):
+                    found.append(process)
+        return found
+
+    def _kill(self, word: str) -> int | None:
+        victims = self._processes(word)
+        if not victims:
+            return None
+        victim = self.random.choice(sorted(victims, key=lambda process: process.pid))
+        with suppress(psutil.NoSuchProcess):
+            victim.kill()
+            return victim.pid
+        return None
+
+    def _kill_server(self) -> int | None:
+        server = find_server(self.cluster.campaigns)
+        if server is None:
+            return None
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(server.pid).kill()
+            return server.pid
+        return None
+
+    def _running_job(self) -> str | None:
+        listed = self.cluster.slurm_says("squeue", "--noheader", "--states=RUNNING", "--format=%i %M")
+        # a limit below what has passed is the end at once; younger ones would get a minute yet
+        old = [line.split()[0] for line in listed.splitlines() if int(line.split()[1].split(":")[0]) >= 1]
+        return self.random.choice(old) if old else None
+
+    def _cancel(self) -> str | None:
+        job = self._running_job()
+        if job is not None:
+            self.cluster.slurm_says("scancel", job)
+        return job
+
+    def _cut_walltime(self) -> str | None:
+        """Let SLURM end a job by its walltime, earlier than the job was told."""
+        job = self._running_job()
+        if job is not None:
+            self.cluster.slurm_says("scontrol", "update", f"JobId={job}", "TimeLimit=1")
+        return job
+
+
+@pytest.fixture
+def finish(write_campaign: Callable[..., Path], tmp_path: Path) -> Callable[..., Counter[str]]:
+    """Run the campaign to its end, with a killer or without; return what a person had to do."""
+
+    def run(cluster: Any, killer: Killer | None) -> Counter[str]:
+        path = write_campaign(cluster, campaign())
+        cluster.adapter(walltime="00:03:00")
+        command = ("launch", path, "--launchpad", cluster.launchpad, "--max-jobs", 2, "--every", 2)
+        log, deeds = cluster.root / "launch.log", Counter[str]()
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            deeds["lzc launch"] += 1
+            launcher = cluster.start(*command, log=log)
+            while launcher.poll() is None:
+                assert time.monotonic() < deadline, log.read_text()[-3000:]
+                time.sleep(0.2)
+                if killer and killer.is_due and not killer.is_content:
+                    killer.strike()
+            if launcher.returncode == 0:
+                return deeds
+            assert killer is not None, log.read_text()[-3000:]
+            killer.say(f"lzc launch ended with {launcher.returncode}")
+            recovered = cluster.lzc("recover", "chaos")
+            killer.say(f"lzc recover: {recovered.returncode} {recovered.stdout[-300:]} {recovered.stderr[-300:]}")
+            deeds["lzc recover"] += 1
+
+    return run
+
+
+def database_of(cluster: Any) -> Database:
+    return Database(SecretStr(start_server(cluster.campaigns).uri), "lzc_flows")
+
+
+def ranking_of(cluster: Any) -> tuple[str, bytes]:
+    """What `lzc rank` prints as JSON, and the table that it writes."""
+    ranked = cluster.lzc("rank", "chaos", "--json")
+    assert ranked.returncode == 0, ranked.stderr
+    (table,) = (cluster.campaigns / "chaos" / "report").glob("*.csv")
+    return ranked.stdout, table.read_bytes()
+
+
+def assert_each_once(cluster: Any, candidates: int) -> None:
+    """Every stage of every candidate has one document with a result, one firework, and one summary tells of it."""
+    database = database_of(cluster)
+    stored = Counter(
+        (document["metadata"]["stage"], document["metadata"]["key"])
+        for document in database.collection(TASKS).find({"output": {"$exists": True}}, {"metadata": True})
+    )
+    assert set(stored.values()) == {1}
+    assert Counter(stage for stage, _ in stored) == dict.fromkeys(STAGES, candidates)
+    fireworks = list(database.collection("fireworks").find({}, {"state": True, "spec.key": True}))
+    assert Counter(firework["state"] for firework in fireworks) == {"COMPLETED": len(STAGES) * candidates}
+    assert len({firework["spec"]["key"] for firework in fireworks}) == len(STAGES) * candidates
+    summaries = list(database.collection(CANDIDATES).find({}, {"key": True, "stages": True}))
+    assert len({summary["key"] for summary in summaries}) == len(summaries) == candidates
+    assert all(set(summary["stages"]) == set(STAGES) for summary in summaries)
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_campaign_in_chaos_ends_as_an_undisturbed_one(
+    make_cluster: Callable[[str], Any], finish: Callable[..., Counter[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    began = time.monotonic()
+    calm = make_cluster("calm")
+    finish(calm, None)
+    wanted = ranking_of(calm)
+    candidates = len(json.loads(wanted[0]))
+    assert candidates >= 100
+    assert_each_once(calm, candidates)
+    calm_s = time.monotonic() - began
+
+    wild = make_cluster("wild")
+    killer = Killer(wild, wild.root / "chaos.log")
+    deeds = finish(wild, killer)
+    tries = list(database_of(wild).collection("launches").find({}, {"fw_id": True}))
+    with capsys.disabled():
+        print(f"\nundisturbed: {candidates} candidates, {calm_s:.0f} s")
+        print(
+            f"chaos: {time.monotonic() - began - calm_s:.0f} s; {dict(killer.done)}: {killer.kills} kills -9 of workers"
+        )
+        print(f"  and jobs, {killer.done['server']} of the server; {dict(deeds)}; {len(tries)} launches")
+        print(f"  checksum of the ranking: {hashlib.sha256(wanted[0].encode()).hexdigest()[:16]}")
+    assert killer.is_content
+    assert_each_once(wild, candidates)
+    assert ranking_of(wild) == wanted
