@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pymatgen.core
 import pytest
 import yaml
@@ -33,6 +34,11 @@ from lzc_flows.hopping.host_sites import host_sites
 from lzc_flows.recovery import vasp
 from lzc_flows.rehearsal.potcars import write_library
 from lzc_flows.settings import get_settings
+
+# the same examples in each run, so that what fails fails for everyone; `--hypothesis-profile explore` draws others
+hypothesis.settings.register_profile("house", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("explore", deadline=None)
+hypothesis.settings.load_profile("house")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # as a shell hands it to what it starts in the background; the tests of Ctrl-C need it heard

@@ -180,6 +180,7 @@ def test_everything_is_completed_and_reported(finished: Finished) -> None:
         "candidates": 2,
         "counts": {stage: {"COMPLETED": 2} for stage in STAGES},
         "failures": [],
+        "causes": [],
     }
     assert "tiny: order 2/2, relax 2/2, bvse 2/2" in finished.printed[1]
     check_complete(finished.database, "tiny")
@@ -264,7 +265,9 @@ def test_a_second_campaign_shares_the_results_and_may_drop_a_cation(finished: Fi
     assert json.loads(result.out)["counts"] == {stage: {"COMPLETED": 2} for stage in STAGES}
     assert finished.database.launches.count_documents({}) == launches + 1  # its own ranking
     content["grid"] |= {"cations": [], "anions": []}
-    assert run_here("run", finished.place.write(content)).code == 0
+    shrunk = finished.place.write(content)
+    assert "let them go with --replace" in run_here("run", shrunk).err
+    assert run_here("run", shrunk, "--replace").code == 0
     assert finished.database.launches.count_documents({}) == launches + 2
     assert [row["cation"] for row in json.loads(run_here("rank", "shared", "--json").out)] == ["pristine"]
     assert len(json.loads(run_here("rank", "tiny", "--json").out)) == 2
@@ -380,7 +383,12 @@ def test_a_failed_job_is_named_and_the_rest_is_ranked(
             launches = here.database().launches.count_documents({})
             assert lzc("run", path, "--workers", 1).code == 1
             assert here.database().launches.count_documents({}) == launches
-            assert json.loads(lzc("recover", "tiny", "--json").out) == {"campaign": "tiny", "lost": 0, "failed": 1}
+            recovered = json.loads(lzc("recover", "tiny", "--json").out)
+            assert {name: recovered[name] for name in ("lost", "failed", "given_up")} == dict(
+                lost=0, failed=0, given_up=1
+            )
+            assert json.loads(lzc("status", "tiny", "--json").out)["counts"]["relax"] == {"COMPLETED": 1, "DEFUSED": 1}
+            assert json.loads(lzc("recover", "tiny", "--retry-given-up", "--json").out)["failed"] == 1
             assert json.loads(lzc("status", "tiny", "--json").out)["counts"]["relax"] == {"COMPLETED": 1, "READY": 1}
     finally:
         clear(here)

@@ -184,13 +184,16 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_hosts_cif_is_looked_up_beside_the_file_and_travels_as_text(
-    tmp_path: Path, tiny: Callable[[], dict[str, Any]], campaign_file: Callable[[dict[str, Any]], Path]
+    tmp_path: Path,
+    tiny: Callable[[], dict[str, Any]],
+    own_host: Callable[[float], dict[str, Any]],
+    campaign_file: Callable[[dict[str, Any]], Path],
 ) -> None:
-    cif = HostSpec(name="lzc").read().structure.to(fmt="cif")
-    (tmp_path / "mine.cif").write_text(cif)
-    content = tiny() | {"host": {"name": "mine", "cif": "mine.cif"}}
+    host = own_host(0.0)
+    (tmp_path / "mine.cif").write_text(host["cif"])
+    content = tiny() | {"host": host | {"cif": "mine.cif"}}
     spec = load_campaign(campaign_file(content))
-    assert spec.host.cif == cif
+    assert spec.host.cif == host["cif"]
 
 
 def test_an_engine_with_electrons_treats_them_as_its_stage_does() -> None:

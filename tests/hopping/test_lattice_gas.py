@@ -188,9 +188,10 @@ def test_ions_on_unconnected_sites_rest():
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(1, 11), st.integers(0, 2**31), st.floats(100, 1500))
+@given(st.integers(1, 11), st.integers(0, 2**31), st.floats(200, 1500))
 def test_windows_hold_as_many_hops_as_asked(ions, seed, temperature):
-    # the rates of mean occupations set the scale; fixed numbers of ions and chance leave a part
+    # the rates of mean occupations set the scale; fixed numbers of ions and chance leave a part, the more the colder:
+    # at 100 K, 4 ions hop half as often as that
     found = lattice_gas(uneven(), Filling(temperature, ions, (2, 2, 1)), Sampling(seed, runs=20, window_hops=20))
     assert found.hops == pytest.approx(20 * 10 * 20 * ions, rel=0.5)
 

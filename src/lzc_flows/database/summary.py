@@ -91,7 +91,8 @@ def _corrections(stage: str, output: dict[str, Any]) -> list[str]:
 
 def _transport(output: dict[str, Any]) -> dict[str, Any]:
     """Return what molecular dynamics says; a diffusivity only of a framework that stayed what it is."""
-    stability, diffusion = output["stability"], output["diffusion"]
+    # a projection leaves out what is below null
+    stability, diffusion = output["stability"], output.get("diffusion")
     found: dict[str, Any] = {
         "stability": stability["label"],
         "aimd_temperature_k": AimdProtocol(**output["protocol"]).segments[-1].end_k,
