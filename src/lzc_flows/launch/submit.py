@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 from fireworks import LaunchPad
 from jobflow import Job
@@ -152,14 +153,16 @@ def queue_job(launchpad: LaunchPad, job: Job) -> None:
 
 
 def _queue(launchpad: LaunchPad, jobs: Iterable[Job], added_some: Callable[[], None]) -> None:
-    workflows = []
-    for job in jobs:
-        workflows.append(flow_to_workflow(job, allow_external_references=True, metadata=job.metadata))
-        if len(workflows) == CHUNK:
-            add_workflows(launchpad, workflows)
-            added_some()
-            workflows = []
-    add_workflows(launchpad, workflows)
+    workflows = (flow_to_workflow(job, allow_external_references=True, metadata=job.metadata) for job in jobs)
+    with ThreadPoolExecutor(1) as writer:  # the server stores some while the next are made
+        stored: Future[None] | None = None
+        while some := list(islice(workflows, CHUNK)):
+            if stored is not None:
+                stored.result()
+                added_some()
+            stored = writer.submit(add_workflows, launchpad, some)
+        if stored is not None:
+            stored.result()
 
 
 def _plans(campaign: Campaign) -> list[PlannedCandidate]:
