@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import threading
 import time
 import warnings
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 
+from lzc_flows.documents.finite import finite
 from lzc_flows.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if not stdout.is_terminal:
 
 def emit_json(document: Any) -> None:
     """Print `document` as JSON on stdout; NaN and infinities become null, as JSON has no word for them."""
-    print(json.dumps(_finite(document), indent=2, ensure_ascii=False, default=str))
+    print(json.dumps(finite(document), indent=2, ensure_ascii=False, default=str))
 
 
 def number_text(value: float | None) -> str:
@@ -137,13 +137,3 @@ def warnings_as_lines() -> Iterator[None]:
         warnings.simplefilter("always", InputWarning)
         warnings.showwarning = show
         yield
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

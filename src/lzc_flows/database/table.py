@@ -13,6 +13,7 @@ import pandas as pd
 
 from lzc_flows.database.fields import BOOKKEEPING, Field, all_fields, field_of
 from lzc_flows.database.queries import value_of
+from lzc_flows.documents.finite import finite
 from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
 
@@ -102,16 +103,8 @@ def _parquet(found: Sequence[dict[str, Any]], names: Sequence[str]) -> bytes:
 
 
 def _json(found: Sequence[dict[str, Any]], names: Sequence[str]) -> bytes:
-    text = json.dumps(_finite(found), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(found), indent=2, ensure_ascii=False, allow_nan=False)
     return f"{text}\n".encode()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(entry) for name, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 _WRITERS: dict[str, Callable[[Sequence[dict[str, Any]], Sequence[str]], bytes]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lzc_flows.documents.finite import finite
 from lzc_flows.errors import InputError
 from lzc_flows.web.candidate import read_summary
 from lzc_flows.web.curves import read_curves
@@ -105,7 +105,7 @@ class Data:
 
 def answer(request: Request, content: Any) -> Response:
     """Return content as JSON, 304 to who has it already; NaN and infinities become null."""
-    body = json.dumps(_finite(content), ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    body = json.dumps(finite(content), ensure_ascii=False, separators=(",", ":"), default=str).encode()
     tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
     headers = {"etag": tag, "cache-control": "no-cache"}
     if request.headers.get("if-none-match") == tag:
@@ -115,13 +115,3 @@ def answer(request: Request, content: Any) -> Response:
 
 def _later() -> Response:
     return Response(b"{}", status_code=202, media_type="application/json", headers={"retry-after": RETRY_S})
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _finite(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
