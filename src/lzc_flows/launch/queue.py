@@ -28,10 +28,10 @@ from lzc_flows.database.plans import planned_keys
 from lzc_flows.database.processes import ProcessName
 from lzc_flows.launch.batch import batch_queue
 from lzc_flows.launch.queue_adapter import JOB_NAME, REFUSAL_FILE, SlurmAdapter, one_line
-from lzc_flows.launch.queued import fireworks_of
 from lzc_flows.launch.recover import recover_lost
 from lzc_flows.launch.run import Setting
 from lzc_flows.launch.submit import advance
+from lzc_flows.launch.worker import ready_ids
 
 Mode = Literal["rapid", "reservation"]
 
@@ -118,7 +118,7 @@ def launch_round(setting: QueueSetting) -> Round:
         in_queue = setting.adapter.queued_jobs(setting.job_name)
         lost = recover_lost(run.database, run.launchpad, run.name, batch_queue())
         advanced = advance(run.campaign, run.database, run.launchpad)
-        ready = sorted(firework["fw_id"] for firework in fireworks_of(run.launchpad, keys, ["READY"]))
+        ready = ready_ids(run.launchpad, keys)
         wanted = jobs_wanted(setting, len(ready), len(in_queue))
         submitted: list[str] = []
         refusal = None
