@@ -24,6 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from pymongo import UpdateOne
 from rich.console import Console
 from rich.table import Table
 
@@ -39,30 +40,13 @@ from lzc_flows.launch.status import campaign_status
 from lzc_flows.launch.submit import CHUNK, advance
 
 NAME = "scale"
-CATIONS = (
-    *("Mg2+", "Zn2+", "Co2+", "Ni2+", "Fe2+", "Mn2+", "Cd2+", "Ca2+"),
-    *(
-        "Sc3+",
-        "In3+",
-        "Ti3+",
-        "V3+",
-        "Cr3+",
-        "Fe3+",
-        "Ga3+",
-        "Al3+",
-        "Lu3+",
-        "Yb3+",
-        "Tm3+",
-        "Er3+",
-        "Y3+",
-        "Ho3+",
-        "Gd3+",
-        "Bi3+",
-        "La3+",
-    ),
-    *("Hf4+", "Sn4+", "Ti4+", "Ce4+"),
-    *("Nb5+", "Ta5+", "Sb5+"),
-)
+ELEMENTS = {
+    2: "Mg Zn Co Ni Fe Mn Cd Ca",
+    3: "Sc In Ti V Cr Fe Ga Al Lu Yb Tm Er Y Ho Gd Bi La",
+    4: "Hf Sn Ti Ce",
+    5: "Nb Ta Sb",
+}
+CATIONS = [f"{element}{charge}+" for charge, elements in ELEMENTS.items() for element in elements.split()]
 CATION_SITES = ("1a", "2d", "1a+2d")
 ANIONS = ("F-", "Br-")
 COMBINATIONS_AN_ANION = len(CATIONS) * len(CATION_SITES) * len(ANIONS)
@@ -94,7 +78,7 @@ def campaign_content(at_least: int) -> dict[str, Any]:
         "host": "lzc",
         "grid": {
             "supercell": [2, 2, 1],
-            "cations": list(CATIONS),
+            "cations": CATIONS,
             "cation_sites": list(CATION_SITES),
             "cation_counts": [1],
             "anions": list(ANIONS),
@@ -120,7 +104,7 @@ def lzc(*arguments: str) -> Any:
 
 
 def end_first_stages(campaign: Campaign, database: Database) -> None:
-    """Write what the order jobs would leave: their task documents, launches ended, fireworks completed."""
+    """Write what the order jobs would leave: their task documents; fireworks and workflows completed."""
     structure = ideal_host().supercell((2, 2, 1)).structure.as_dict()
     output = {
         "structure": structure,
@@ -144,8 +128,14 @@ def end_first_stages(campaign: Campaign, database: Database) -> None:
             }
             for candidate in campaign.candidates[first : first + CHUNK]
         )
-    for collection in (launchpad.fireworks, launchpad.workflows):
-        collection.update_many({"state": "READY"}, {"$set": {"state": "COMPLETED"}})
+    launchpad.fireworks.update_many({"state": "READY"}, {"$set": {"state": "COMPLETED"}})
+    for first in range(0, len(campaign.candidates), CHUNK):
+        launchpad.workflows.bulk_write([_completed(fw_id) for fw_id in range(first + 1, first + CHUNK + 1)])
+
+
+def _completed(fw_id: int) -> UpdateOne:
+    """Let the workflow of one firework follow it."""
+    return UpdateOne({"nodes": fw_id}, {"$set": {"state": "COMPLETED", f"fw_states.{fw_id}": "COMPLETED"}})
 
 
 def measure(folder: Path, at_least: int) -> tuple[int, Timings]:

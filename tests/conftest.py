@@ -9,6 +9,7 @@ import secrets
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,12 @@ import pytest
 import yaml
 from atomate2 import SETTINGS
 from pymatgen.core import Structure
+from pymongo import monitoring
 
 from lzc_flows.band.settle import SettleLimits, settle
 from lzc_flows.cli.main import main
 from lzc_flows.crystal.host import ideal_host
-from lzc_flows.database.server import ServerInfo, start_server, stop_server
+from lzc_flows.database.server import ServerInfo, find_server, start_server, stop_server
 from lzc_flows.database.stores import Database, connect
 from lzc_flows.engines.base import Ions
 from lzc_flows.engines.mlip import MLIPS
@@ -54,6 +56,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerInfo]:
     folder = tmp_path_factory.mktemp("server")
     yield start_server(folder)
     stop_server(folder)
+
+
+@pytest.fixture
+def own_campaigns(tmp_path: Path, set_lzc: Callable[..., Any]) -> Iterator[Path]:
+    """A campaigns folder with an embedded server of its own, which the test may kill."""
+    folder = tmp_path / "campaigns"
+    with set_lzc(LZC_CAMPAIGNS_DIR=str(folder), LZC_MONGO_TIMEOUT_S="2"):
+        yield folder
+    stop_server(folder)
+
+
+@pytest.fixture(scope="session")
+def kill_server() -> Callable[[Path], None]:
+    """Kill the embedded server of a campaigns folder."""
+
+    def kill(folder: Path) -> None:
+        server = find_server(folder)
+        assert server is not None
+        os.kill(server.pid, signal.SIGKILL)
+
+    return kill
 
 
 @contextlib.contextmanager
@@ -299,3 +322,56 @@ def fork() -> Iterator[Callable[..., Forked]]:
     for child in children:
         child.kill()
         child.join()
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """Wait for a condition."""
+
+    def wait(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    return wait
+
+
+class AtCommand(monitoring.CommandListener):
+    """Something that happens right after the server has done the `number`-th command of this process."""
+
+    def __init__(self, number: int, event: Callable[[], object]) -> None:
+        self.number, self.event, self.done = number, event, 0
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None: ...
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        self.done += 1
+        if self.done == self.number:
+            self.event()
+
+
+@pytest.fixture(scope="session")
+def act_at() -> Callable[..., None]:
+    """Let something happen right after the server has done the `number`-th command of an action.
+
+    For processes of their own: whatever connects there afterwards is listened to.
+    """
+
+    def act(number: int, event: Callable[[], object], action: Callable[..., object], *arguments: object) -> None:
+        monitoring.register(AtCommand(number, event))
+        action(*arguments)
+
+    return act
+
+
+@pytest.fixture(scope="session")
+def die_at(act_at: Callable[..., None]) -> Callable[..., None]:
+    """Run an action and be killed right after the server has done its `number`-th command."""
+
+    def act(number: int, action: Callable[..., object], *arguments: object) -> None:
+        act_at(number, lambda: os.kill(os.getpid(), signal.SIGKILL), action, *arguments)
+
+    return act

@@ -36,7 +36,7 @@ print(*(s.getsockname()[1] for s in sockets))')
     read -r controller_port node_port <<<"$free_ports"
     memory_mb=$(awk '/^MemTotal/ {print int($2 / 1024)}' /proc/meminfo)
     for name in slurm.conf gres.conf; do
-        sed -e "s|@FOLDER@|$folder|g" -e "s|@HOST@|$(hostname -s)|g" -e "s|@CPUS@|$(nproc)|g" \
+        sed -e "s|@FOLDER@|$folder|g" -e "s|@HOST@|$(hostname -s)|g" -e "s|@CPUS@|$(env -u OMP_NUM_THREADS nproc)|g" \
             -e "s|@MEMORY_MB@|$memory_mb|g" -e "s|@CONTROLLER_PORT@|$controller_port|g" \
             -e "s|@NODE_PORT@|$node_port|g" "$here/$name.in" >"$folder/$name"
     done

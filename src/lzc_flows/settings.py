@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     mongo_database: str = Field(default="lzc_flows", min_length=1, description="Name of the database.")
     mongo_timeout_s: float = Field(default=5.0, gt=0, description="How long to look for a server, in s.")
     mongo_patience_s: float = Field(
-        default=600.0, ge=0, description="How long workers wait for a server that has gone, in s."
+        default=600.0, ge=0, description="How long workers and commands wait for a server that has gone, in s."
     )
     campaigns_dir: Path = Field(
         default=Path("campaigns"),

@@ -6,7 +6,7 @@ import subprocess
 import sysconfig
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class Cluster:
 
     root: Path
     slurm: Path
+    started: list[subprocess.Popen] = field(default_factory=list)
 
     @property
     def campaigns(self) -> Path:
@@ -61,7 +62,9 @@ class Cluster:
         """Start `lzc` in the background."""
         with log.open("a") as stream:
             command = [str(LZC), *map(str, arguments)]
-            return subprocess.Popen(command, env=self.environment, stdout=stream, stderr=stream, cwd=self.root)
+            process = subprocess.Popen(command, env=self.environment, stdout=stream, stderr=stream, cwd=self.root)
+        self.started.append(process)
+        return process
 
     def lzc(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run `lzc` to its end."""
@@ -102,6 +105,9 @@ def make_cluster(slurm: Path, tmp_path: Path) -> Iterator[Callable[[str], Cluste
 
     yield make
     for cluster in made:
+        for process in cluster.started:
+            process.kill()
+            process.wait()
         jobs = cluster.slurm_says("squeue", "--noheader", "--format=%i %Z").splitlines()
         ours = [line.split()[0] for line in jobs if line.split()[1].startswith(str(cluster.root))]
         if ours:

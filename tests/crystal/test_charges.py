@@ -69,3 +69,14 @@ def test_an_entry_that_does_not_parse_is_named(entry: str) -> None:
 def test_an_element_left_out_is_named() -> None:
     with pytest.raises(InputError, match=r"x\.cif: .* not Cl"):
         with_charges(bare("Zr", "Cl"), ["Zr=4"], "x.cif")
+
+
+def test_a_guess_that_would_take_for_ever_is_refused_at_once() -> None:
+    elements = ["Fe"] * 40 + ["Mn"] * 31 + ["V"] * 29 + ["Cr"] * 23 + ["S"] * 37 + ["Br"] * 19 + ["N"] * 11
+    with pytest.raises(InputError, match=r"^x\.cif: too many oxidation states come into question: .* --charge$"):
+        with_charges(bare(*elements), [], "x.cif")
+
+
+def test_a_large_cell_of_known_ions_is_not() -> None:
+    charged = with_charges(bare(*["Li"] * 31, *["Zr"] * 10, *["Cl"] * 71), [], "x.cif")
+    assert {str(species) for species in charged.species} == {"Li+", "Zr4+", "Cl-"}

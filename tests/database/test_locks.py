@@ -69,16 +69,9 @@ def hold_for_ever() -> None:
         time.sleep(600)
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 @pytest.mark.parametrize("is_reaped", [True, False])
 def test_the_lock_of_a_killed_process_is_taken_over_at_once(
-    database: Database, fork: Callable, is_reaped: bool
+    database: Database, fork: Callable, wait_until: Callable[..., None], is_reaped: bool
 ) -> None:
     child = fork(hold_for_ever)
     wait_until(lambda: held(database))

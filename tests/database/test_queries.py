@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from lzc_flows.database.plans import campaign_document, planned_candidates, planned_keys, planned_stages
-from lzc_flows.database.queries import Query, candidates, count, ranking_table, select
+from lzc_flows.database.queries import Query, candidates, count, select
 from lzc_flows.database.stores import CAMPAIGNS, CANDIDATES, PLAN, Database
+from lzc_flows.database.table import ranking_table
 from lzc_flows.documents.candidate import CandidateDoc
 from lzc_flows.errors import InputError
 

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from pymongo import monitoring
 from pymongo.errors import DuplicateKeyError
 
 from lzc_flows.database.schema import migrate, steps_needed
@@ -63,26 +60,3 @@ def test_a_migration_that_was_killed_is_continued(
     fork(die_at, number, lambda: migrate(replace(old))).join()
     migrate(old)
     assert_migrated(old)
-
-
-@pytest.fixture
-def die_at() -> Callable[..., None]:
-    """Run an action and be killed right after the server has done its `number`-th command."""
-
-    def act(number: int, action: Callable[[], object]) -> None:
-        class Killer(monitoring.CommandListener):
-            done = 0
-
-            def started(self, event: monitoring.CommandStartedEvent) -> None: ...
-
-            def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
-
-            def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-                Killer.done += 1
-                if Killer.done == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        monitoring.register(Killer())
-        action()
-
-    return act

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote_plus
@@ -24,7 +24,7 @@ from pymongo.errors import PyMongoError
 
 from lzc_flows.database.address import collection_counts, mongo_uri, redacted
 from lzc_flows.database.server import ServerInfo, find_server, start_server, stop_server
-from lzc_flows.errors import CalculationError, InputError
+from lzc_flows.errors import CalculationError, InputError, InputWarning
 from lzc_flows.settings import get_settings
 
 PASSWORD = "Sesame/0pen@x"
@@ -237,9 +237,30 @@ def test_a_running_client_finds_the_server_again_after_a_crash(campaigns: Path) 
         assert again.pid != server.pid
         assert client.there.things.find_one({"_id": 1}) == {"_id": 1}
 
-    kill(again)  # and when someone else has taken the port of before:
-    with socket.create_server(("127.0.0.1", server.port)):
-        assert start_server(campaigns).port != server.port
+
+@pytest.mark.parametrize("end", [kill, lambda server: stop_server(server.data_dir.parents[1])], ids=["kill", "stop"])
+def test_the_port_of_before_is_taken_again(campaigns: Path, end: Callable[[ServerInfo], object]) -> None:
+    """Files that name it, such as my_launchpad.yaml, stay right."""
+    server = start_server(campaigns)
+    end(server)
+    again = start_server(campaigns)
+    assert again.port == server.port
+    end(again)
+    with socket.create_server(("127.0.0.1", server.port)), pytest.warns(InputWarning) as said:
+        other = start_server(campaigns)
+    (line,) = [str(entry.message) for entry in said]
+    assert line.startswith(f"port {server.port} of the embedded database is taken by another program: it answers")
+    assert f" at port {other.port} from now on; `lzc init --force` " in line
+    end(other)
+    assert start_server(campaigns).port == other.port
+
+
+@pytest.mark.parametrize("content", ["", "what is this", "-1", "65536"])
+def test_an_unreadable_port_is_no_port(campaigns: Path, content: str) -> None:
+    (campaigns / "db").mkdir(parents=True)
+    (campaigns / "db" / "port").write_text(content)
+    server = start_server(campaigns)
+    assert (campaigns / "db" / "port").read_text() == f"{server.port}\n"
 
 
 def test_data_open_in_another_process_are_named(campaigns: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pymatgen.core import Lattice, Structure
 
 from lzc_flows.crystal.host import host_by_name
 
@@ -186,6 +187,20 @@ def test_cells_that_are_none_are_refused_and_leave_no_folder(lzc: Callable, tmp_
         result = lzc(*command, "--out", out)
         check(result, out.parent)
         assert result.code == 2
+
+
+def test_states_that_nobody_could_guess_in_time_are_asked_for(lzc: Callable, tmp_path: Path) -> None:
+    """Once this went on for hours: each element has many states."""
+    counts = {"Fe": 40, "Mn": 31, "V": 29, "Cr": 23, "S": 37, "Br": 19, "N": 11}
+    elements = [element for element, count in counts.items() for _ in range(count)]
+    grid = [[x / 6, y / 6, z / 6] for x in range(6) for y in range(6) for z in range(6)]
+    crystal = Structure(Lattice.cubic(18), elements, grid[: len(elements)])
+    (tmp_path / "c.cif").write_text(crystal.to(fmt="cif"))
+    for command in (["bvse", tmp_path / "c.cif"], ["order", "--host", tmp_path / "c.cif"]):
+        result = lzc(*command)
+        check(result)
+        assert result.code == 2
+        assert result.err.endswith("too many oxidation states come into question: state them with --charge\n")
 
 
 def test_a_folder_is_taken_away_where_the_landscape_is_refused(lzc: Callable, tmp_path: Path) -> None:

@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fireworks import LaunchPad
-from pymongo import monitoring
 
 from lzc_flows.database.stores import Database
 from lzc_flows.flows.candidate import Campaign
@@ -37,40 +34,6 @@ def campaign_of() -> Callable[[dict[str, Any]], Campaign]:
 def campaign(tiny: Callable[[], dict[str, Any]], campaign_of: Callable[..., Campaign]) -> Campaign:
     """Two candidates, undoped and Ti3+."""
     return campaign_of(tiny())
-
-
-@pytest.fixture(scope="session")
-def die_at() -> Callable[..., None]:
-    """Run an action and be killed right after the server has done its `number`-th command."""
-
-    def act(number: int, action: Callable[..., object], *arguments: object) -> None:
-        class Killer(monitoring.CommandListener):
-            done = 0
-
-            def started(self, event: monitoring.CommandStartedEvent) -> None: ...
-
-            def failed(self, event: monitoring.CommandFailedEvent) -> None: ...
-
-            def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-                Killer.done += 1
-                if Killer.done == number:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        monitoring.register(Killer())
-        action(*arguments)
-
-    return act
-
-
-@pytest.fixture(scope="session")
-def wait_until() -> Callable[..., None]:
-    def wait(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    return wait
 
 
 @pytest.fixture(scope="session")

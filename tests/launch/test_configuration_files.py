@@ -17,9 +17,14 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 from ruamel.yaml import YAML
 
-from lzc_flows.launch import queue_adapter
 from lzc_flows.launch.configuration import Answers, ServerChoice, answers_of
-from lzc_flows.launch.configuration_files import configuration_files
+from lzc_flows.launch.configuration_files import (
+    CPU_QADAPTER_FILE,
+    GPU_QADAPTER_FILE,
+    MAX_JOBS,
+    configuration_files,
+)
+from lzc_flows.launch.queue_adapter import load_adapter
 
 ROOT = Path(__file__).parents[2]
 PLAIN = ServerChoice(SecretStr("mongodb://host:27017/"), "lzc")
@@ -138,11 +143,10 @@ def test_the_gpu_variant_differs_in_partition_gpus_and_worker(tmp_path: Path) ->
 
 
 def test_lzc_launch_takes_the_same_files(tmp_path: Path) -> None:
-    """They are not imported from there, because FireWorks comes with them and a broken FW_config.yaml stops it."""
     for name, text in texts(tmp_path, jobs_in_queue=7).items():
         (tmp_path / name).write_text(text)
-    for file_name in (queue_adapter.CPU_FILE, queue_adapter.GPU_FILE):
-        assert queue_adapter.load_adapter(tmp_path, file_name=file_name)[queue_adapter.MAX_JOBS] == 7
+    for file_name in (CPU_QADAPTER_FILE, GPU_QADAPTER_FILE):
+        assert load_adapter(tmp_path, file_name=file_name)[MAX_JOBS] == 7
 
 
 def adapter_of(text: str, folder: Path) -> CommonAdapter:

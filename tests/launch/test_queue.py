@@ -14,7 +14,7 @@ from lzc_flows.database.stores import Database
 from lzc_flows.errors import InputError
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.launch.queue import QueueSetting, job_script, jobs_wanted, launch_round
-from lzc_flows.launch.queue_adapter import SlurmAdapter, load_adapter, one_line
+from lzc_flows.launch.queue_adapter import SlurmAdapter, load_adapter, words_of_slurm
 from lzc_flows.launch.run import Setting
 from lzc_flows.launch.submit import submit
 
@@ -173,5 +173,5 @@ def test_a_slurm_that_does_not_answer_is_one_line(
 
 def test_words_of_slurm_on_one_line() -> None:
     said = "sbatch: error: invalid partition specified: x\nsbatch: error: Batch job submission failed\n\n"
-    assert one_line(said) == "invalid partition specified: x; Batch job submission failed"
-    assert one_line("") == "nothing"
+    assert words_of_slurm(said) == "invalid partition specified: x; Batch job submission failed"
+    assert words_of_slurm("") == "nothing"

@@ -11,8 +11,8 @@ from fireworks import LaunchPad
 
 from lzc_flows.database.candidates import build_candidates
 from lzc_flows.database.plans import campaign_document, planned_keys
-from lzc_flows.database.queries import ranking_table
 from lzc_flows.database.stores import CANDIDATES, PLAN, Database, connect
+from lzc_flows.database.table import ranking_table
 from lzc_flows.errors import InputError
 from lzc_flows.flows.candidate import Campaign
 from lzc_flows.flows.spec import parse_campaign

@@ -66,12 +66,13 @@ def launch(
     Queues what is missing, submits as many batch jobs as there is work for, and goes on until all is done. Can be
     stopped and started again at any moment: it counts its own jobs in the queue.
     """
+    from lzc_flows.launch.configuration_files import CPU_QADAPTER_FILE, GPU_QADAPTER_FILE, MAX_JOBS
     from lzc_flows.launch.queue import QueueSetting, job_script
-    from lzc_flows.launch.queue_adapter import CPU_FILE, GPU_FILE, MAX_JOBS, load_adapter
+    from lzc_flows.launch.queue_adapter import load_adapter
     from lzc_flows.launch.submit import submit
 
-    adapter = load_adapter(launchpad, file_name=GPU_FILE if gpu else CPU_FILE)
-    session = _patient_session(campaign)
+    adapter = load_adapter(launchpad, file_name=GPU_QADAPTER_FILE if gpu else CPU_QADAPTER_FILE)
+    session = Session(campaign)
     run = session.setting(workers or adapter.cores)
     setting = QueueSetting(run, adapter, max_jobs or int(adapter.get(MAX_JOBS) or 1), mode.value, workers_per_gpu)
     if dry_run:
@@ -107,7 +108,7 @@ def rapidfire(campaign: CampaignArgument, workers: WorkersOption = None, workers
         if not gpus:
             raise InputError("--workers-per-gpu: this job has no GPU (neither CUDA_VISIBLE_DEVICES nor SLURM_JOB_GPUS)")
         size = workers_per_gpu * len(gpus)
-    session = _patient_session(campaign)
+    session = Session(campaign)
     if not work_in_allocation(session.setting(size)):
         stderr.print(f"{session.name}: stopped by SLURM, what was in hand is queued again", highlight=False)
 
@@ -120,15 +121,9 @@ def singleshot(
     """In a batch job: run the one firework of CAMPAIGN that is reserved for it, and queue what follows."""
     from lzc_flows.launch.allocation import run_single
 
-    session = _patient_session(campaign)
+    session = Session(campaign)
     if not run_single(session.setting(1), fw_id, reservation):
         stderr.print(f"{session.name}: firework {fw_id} is not reserved for this job any more", highlight=False)
-
-
-def _patient_session(campaign: str) -> Session:
-    session = Session(campaign)
-    session.database = session.database.patient()
-    return session
 
 
 def _watch(setting: QueueSetting, every_s: float) -> tuple[list[str], CampaignStatus]:

@@ -40,7 +40,7 @@ def recover(
     if history:
         print_history(session, key, json_output)
         return
-    recovery = Recovery(session.database, session.launchpad, session.name, batch_queue(), Patience(failed=tries))
+    recovery = Recovery(session.database, session.launchpad, session.name, batch_queue, Patience(failed=tries))
     plan = whole_plan(recovery)
     if retry_given_up:
         plan = replace(plan, decisions=[*plan.decisions, *recovery.given_up().decisions])

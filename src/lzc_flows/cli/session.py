@@ -36,12 +36,12 @@ class Session:
 
     @cached_property
     def database(self) -> Database:
-        """The database of the settings; a bad campaign file is refused before a server is started for it."""
+        """The database of the settings, with patience; a bad campaign file is refused before a server is started."""
         from lzc_flows.database.stores import connect
 
         if self._is_file:
             _ = self.campaign.cells
-        return connect()
+        return connect().patient()
 
     @cached_property
     def launchpad(self) -> LaunchPad:
@@ -98,12 +98,10 @@ class Session:
 
     def setting(self, workers: int) -> Setting:
         """Return all that a run on this machine needs."""
-        from lzc_flows.launch.launchpad import open_launchpad
         from lzc_flows.launch.run import Setting
 
         self.require_runnable()
-        database = self.database.patient()
-        return Setting(self.campaign, database, open_launchpad(database), self.folder, workers)
+        return Setting(self.campaign, self.database, self.launchpad, self.folder, workers)
 
     @property
     def folder(self) -> Path:

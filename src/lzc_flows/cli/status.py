@@ -123,12 +123,12 @@ def _table(found: CampaignStatus, outlook: Outlook | None) -> Table:
 
     states = sorted({state for counts in found.counts.values() for state in counts})
     table = Table(title=f"{found.campaign}: {found.candidates} candidates", title_justify="left")
-    table.add_column("Stage")
-    table.add_column("Done", width=20)
+    table.add_column("Stage", no_wrap=True)
+    table.add_column("Done", min_width=5, max_width=20)  # alone gives way where the terminal is narrow
     for state in (*states, "per hour", "mean run"):
-        table.add_column(state, justify="right")
+        table.add_column(state, justify="right", no_wrap=True)
     for stage, counts in found.counts.items():
-        bar = ProgressBar(total=sum(counts.values()) or 1, completed=counts.get("COMPLETED", 0), width=20)
+        bar = ProgressBar(total=sum(counts.values()) or 1, completed=counts.get("COMPLETED", 0))
         rate = outlook.throughput_per_h.get(stage) if outlook else None
         run_s = outlook.mean_run_s.get(stage) if outlook else None
         speed = (f"{rate.per_h:.3g}" if rate else "-", _duration(run_s) if run_s is not None else "-")

@@ -33,7 +33,9 @@ def web(
 
     with serve.take_port(host, port) as listener:
         if not serve.is_loopback(listener):
-            warning = f"lzc: everyone who reaches {host} can read all campaigns: there is no password"
+            warning = (
+                f"lzc: everyone who reaches {host} can read all campaigns, without a password; nobody can change any"
+            )
             stderr.print(warning, style="yellow", highlight=False, markup=False, soft_wrap=True)
         database = connect()
         url = serve.url_of(listener, host)

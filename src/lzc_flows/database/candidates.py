@@ -20,13 +20,15 @@ from lzc_flows.database.stores import BUILDS, BUILT, CANDIDATES, PLAN, TASKS, Da
 from lzc_flows.database.summary import OUTPUT_FIELDS, summarise
 from lzc_flows.documents.candidate import CandidateDoc
 
-CHUNK = 80
-"""Plans built at a time: with six stages, 480 keys are asked for at once; with many more MongoDB's `$in` is slow."""
+CHUNK = 60
+"""Plans built at a time: with eight stages, 480 keys are asked for at once; with many more MongoDB's `$in` is slow."""
 
 _TASK_FIELDS = ["uuid", "index", "completed_at", "metadata.key", *(f"output.{name}" for name in OUTPUT_FIELDS)]
 
-_FORM = hashlib.sha256(" ".join(CandidateDoc.model_fields).encode()).hexdigest()[:8]
-"""Changes with the fields of a summary: those of an older version are built again."""
+_FIELDS = [f"{name}: {field.annotation}" for name, field in CandidateDoc.model_fields.items()]
+
+_FORM = hashlib.sha256(" ".join(_FIELDS).encode()).hexdigest()[:8]
+"""Changes with the fields of a summary and their types: those of an older version are built again."""
 
 _DUPLICATE_KEY = 11000
 
@@ -34,8 +36,8 @@ _DUPLICATE_KEY = 11000
 class CandidateBuilder(Builder):
     """Builds the summaries that are missing or out of date.
 
-    A summary names the task documents and the plan that it was built from, and its own fields; it is replaced only as
-    it was when these were read, so that of two builders the later never undoes the earlier.
+    A summary holds a checksum of the task documents and the plan that it was built from, and of its own fields; it is
+    replaced only as it was when these were read, so that of two builders the later never undoes the earlier.
     """
 
     def __init__(self, database: Database, **settings: Any) -> None:
@@ -196,9 +198,11 @@ def _age(task: dict[str, Any]) -> tuple[str, int]:
     return task["completed_at"], task["index"]
 
 
-def _origin(plan: dict[str, Any], tasks: dict[str, dict]) -> list[str]:
+def _origin(plan: dict[str, Any], tasks: dict[str, dict]) -> str:
+    """Return a checksum of all that a summary follows from."""
     # a job that runs again writes under the same UUID and index: only the time tells its documents apart
     documents = [
         f"{stage}:{task['uuid']}:{task['index']}:{task['completed_at']}" for stage, task in sorted(tasks.items())
     ]
-    return [f"fields:{_FORM}", *documents, *(f"campaign:{name}" for name in sorted(plan["campaigns"]))]
+    everything = [f"fields:{_FORM}", *documents, *(f"campaign:{name}" for name in sorted(plan["campaigns"]))]
+    return hashlib.sha256(" ".join(everything).encode()).hexdigest()[:24]

@@ -7,7 +7,9 @@ lost are recognised by what they left.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar, cast
 
@@ -96,7 +98,7 @@ class PatientCollection(Collection):
     update_one = _repeated(Collection.update_one)
 
     def find(self, *arguments: Any, **named: Any) -> Cursor:
-        """Return a cursor that waits for the server before its first document."""
+        """Return a cursor that waits for the server."""
         return PatientCursor(self, *arguments, **named)
 
     def insert_one(self, document: Any, *arguments: Any, **named: Any) -> InsertOneResult:
@@ -146,16 +148,35 @@ class PatientCollection(Collection):
 
 
 class PatientCursor(Cursor):
-    """A cursor that waits for the server before its first document; one that is cut off later fails as any other."""
+    """A cursor that outlives a restart of the server: all is read before the first document is handed out.
+
+    A server that comes back does not know where a cursor stood: reading starts from the beginning, and nothing is seen
+    twice. Where the client has no patience, documents are read as they are asked for, whatever their number.
+    """
+
+    _whole: deque[Any] | None = None
 
     def next(self) -> Any:
         """Return the next document."""
-        if self.retrieved:
+        patience = cast(PatientCollection, self.collection).patience
+        if patience.limit_s == 0:
             return super().next()
+        if self._whole is None:
+            self._whole = patience.retrying(self._read)
+        if not self._whole:
+            raise StopIteration
+        return self._whole.popleft()
 
-        def fetch(again: bool) -> Any:
-            if again:
-                self.rewind()
-            return super(PatientCursor, self).next()
+    def rewind(self) -> Cursor:
+        """Let the documents come again from the first."""
+        self._whole = None
+        return super().rewind()
 
-        return cast(PatientCollection, self.collection).patience.retrying(fetch)
+    def _read(self, again: bool) -> deque[Any]:
+        if again:
+            self.rewind()
+        whole: deque[Any] = deque()
+        with suppress(StopIteration):
+            while True:
+                whole.append(super().next())
+        return whole

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from lzc_flows.database.expression import parse_where
 from lzc_flows.database.fields import field_of
-from lzc_flows.database.stores import CANDIDATES, Database
+from lzc_flows.database.flat_filter import flattened
+from lzc_flows.database.stores import CANDIDATES, SELECTIVE, Database
 from lzc_flows.errors import InputError
-from lzc_flows.ranking.criteria import CRITERIA
 
 
 @dataclass(frozen=True)
@@ -89,11 +87,7 @@ def value_of(entry: Mapping[str, Any], name: str) -> Any:
 
 
 def _criteria(campaign: str, where: str) -> dict[str, Any]:
-    condition = parse_where(where)
-    # flat where it can be: the embedded server then takes an index of both
-    if "campaigns" in condition:
-        return {"$and": [{"campaigns": campaign}, condition]}
-    return {"campaigns": campaign, **condition}
+    return flattened({"$and": [{"campaigns": campaign}, parse_where(where)]}, first=SELECTIVE)
 
 
 def _projection(names: list[str]) -> dict[str, bool]:
@@ -125,19 +119,3 @@ def _sorted(entries: list[dict[str, Any]], name: str, *, descending: bool) -> li
 
 def _is_missing(value: Any) -> bool:
     return value is None or value == [] or (isinstance(value, float) and math.isnan(value))
-
-
-def ranking_table(database: Database, campaign: str) -> pd.DataFrame:
-    """Return one row a candidate: key, cation, column and every criterion, NaN where missing."""
-    fields = ("key", "cation_axis", "column", *CRITERIA)
-    rows = [
-        {
-            "key": summary["key"],
-            "cation": summary["cation_axis"],
-            "column": summary["column"],
-            **{name: summary.get(name) for name in CRITERIA},
-        }
-        for summary in select(database, campaign, Query(fields=fields))
-    ]
-    table = pd.DataFrame(rows, columns=["key", "cation", "column", *CRITERIA])
-    return table.astype(dict.fromkeys(CRITERIA, float))

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
-from lzc_flows.errors import CalculationError, InputError
+from lzc_flows.errors import CalculationError, InputError, InputWarning
 from lzc_flows.files import write_atomically
 from lzc_flows.processes import started_s_after_boot
 
@@ -81,13 +82,14 @@ class _Files:
     data: Path
     log: Path
     record: Path
+    port: Path
     config: Path
     lock: Path
 
     @classmethod
     def of(cls, folder: Path) -> _Files:
         root = folder.resolve() / "db"
-        names = ("data", "server.log", "server.json", "secantusd.toml", "lock")
+        names = ("data", "server.log", "server.json", "port", "secantusd.toml", "lock")
         return cls(root, *(root / name for name in names))
 
 
@@ -105,8 +107,8 @@ def find_server(folder: Path) -> ServerInfo | None:
 def start_server(folder: Path) -> ServerInfo:
     """Return the embedded server of `folder`, started if it does not run; it answers when this returns.
 
-    Starters at the same time end with one server. After a crash, the port of before is taken again when it is
-    free, so that clients which are still running find the server again.
+    Starters at the same time end with one server. The port of before is taken again when it is free, so that clients
+    which are still running and files that name it find the server again; a warning names another one.
 
     Raises
     ------
@@ -205,7 +207,8 @@ def _launch(files: _Files) -> ServerInfo:
     ]
     files.data.mkdir(parents=True, exist_ok=True)
     write_atomically(files.config, _CONFIG)
-    port = _free_port(_last_port(files))
+    before = _last_port(files)
+    port = _free_port(before)
     while True:
         with files.log.open("ab") as log:
             log_start = log.tell()
@@ -224,6 +227,8 @@ def _launch(files: _Files) -> ServerInfo:
             process.wait()
             raise
         if _wait_until_ready(process, port, _START_TIMEOUT_S):
+            if before not in (0, port):
+                warnings.warn(_moved(before, port), InputWarning, stacklevel=2)
             # reaps the daemon should it end before this process does
             threading.Thread(target=process.wait, name=_DAEMON, daemon=True).start()
             return ServerInfo(process.pid, port, _loopback_uri(port), files.data)
@@ -232,6 +237,13 @@ def _launch(files: _Files) -> ServerInfo:
         if os.strerror(errno.EADDRINUSE) not in reason:  # else someone took the port in the meantime
             raise _death(files, reason)
         port = _free_port(0)
+
+
+def _moved(before: int, port: int) -> str:
+    return (
+        f"port {before} of the embedded database is taken by another program: it answers at port {port} from now on; "
+        "`lzc init --force` writes that into the files of FireWorks' own programs"
+    )
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int, timeout_s: float) -> bool:
@@ -317,15 +329,17 @@ def _running(files: _Files) -> tuple[psutil.Process, _Record] | None:
 def _write_record(files: _Files, pid: int, port: int) -> None:
     created = round(started_s_after_boot(psutil.Process(pid)), 2)
     record = _Record(pid=pid, port=port, created_s_after_boot=created, data_dir=str(files.data))
+    write_atomically(files.port, f"{port}\n".encode())
     write_atomically(files.record, record.model_dump_json(indent=2).encode())
 
 
 def _last_port(files: _Files) -> int:
-    """Return the port of the last server, or 0 if it was stopped in order."""
+    """Return the port of the last server, or 0 if there was none."""
     try:
-        return _Record.model_validate_json(files.record.read_bytes()).port
-    except (OSError, ValidationError):
+        port = int(files.port.read_bytes())
+    except (OSError, ValueError):
         return 0
+    return port if port in range(1, 65536) else 0
 
 
 def _end(process: psutil.Process) -> None:

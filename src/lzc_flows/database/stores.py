@@ -43,6 +43,9 @@ RECOVERIES = "recoveries"
 BUILDS = "builds"
 """One document, the form of the summaries: a new version builds them again."""
 
+SELECTIVE = ("key", "cation", "cation_element")
+"""Fields of summaries by which conditions choose few: what is asked of one of them reads what it finds, not all."""
+
 BUILT = "built"
 """Mark of a plan or task document that is in its candidates' summaries; see `candidates.py`."""
 
@@ -139,9 +142,9 @@ class Database:
         self.collection(PLAN).create_index(BUILT)
         self.collection(CANDIDATES).create_index("key", unique=True)
         self.collection(CANDIDATES).create_index("campaigns")
-        # a condition on one of these within a campaign reads what it finds, not all: see `queries.select`
-        for field in ("cation_element", "barrier_3d"):
-            self.collection(CANDIDATES).create_index([("campaigns", 1), (field, 1)])
+        for field in SELECTIVE[1:]:
+            self.collection(CANDIDATES).create_index(field)
+        self.collection(CANDIDATES).create_index([("campaigns", 1), ("barrier_3d", 1)])
         self.collection(CAMPAIGNS).create_index("name", unique=True)
 
     def _ensure_one_result_a_job(self) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pymatgen.core import Composition
 
+from lzc_flows.crystal.abundance import scarcest_cation
 from lzc_flows.crystal.cost import cost_usd_per_kg
 from lzc_flows.documents.aimd_protocol import AimdProtocol
 from lzc_flows.documents.bvse import Barriers
@@ -24,7 +25,12 @@ _SUMMARY_FIELDS = {
         "volume_change": "volume_change",
     },
     "bvse": {name: name for name in Barriers.model_fields},
+    "stability": {
+        "decomposition_ev_per_atom": "decomposition_ev_per_atom",
+        "doping_energy_ev": "doping_energy_ev",
+    },
     "aimd": {},
+    "arrhenius": {},
     "cineb": {},
     "electronic": {"electronic_hop": "hop"},
 }
@@ -35,11 +41,12 @@ OUTPUT_FIELDS = (
     *("corrections", "engine", "stability", "protocol", "barriers_eV", "statuses"),
     *("shortlist.anions_at_dopant", "points.gap_ev", "hops.id"),
     *("diffusion.D_cm2_s", "diffusion.sigma_mS_cm", "diffusion.sigma_interval"),
+    *("line.Ea_eV", "line.Ea_standard_error", "line.sigma_300K_mS_cm", "line.sigma_300K_interval"),
 )
 """What of a document's output a summary can follow from; the rest, crystals above all, is large."""
 
 
-def summarise(plan: dict[str, Any], tasks: dict[str, dict[str, Any]], origin: list[str]) -> dict[str, Any]:
+def summarise(plan: dict[str, Any], tasks: dict[str, dict[str, Any]], origin: str) -> dict[str, Any]:
     """Return the summary as the database holds it.
 
     Parameters
@@ -49,7 +56,7 @@ def summarise(plan: dict[str, Any], tasks: dict[str, dict[str, Any]], origin: li
     tasks
         By stage, the task document, of whose output `OUTPUT_FIELDS` are enough.
     origin
-        What the summary will say it was built from.
+        The checksum of what it is built from.
     """
     summary: dict[str, Any] = {"engines": {}, "stages": {}, "corrections": []}
     for stage, task in tasks.items():
@@ -60,7 +67,8 @@ def summarise(plan: dict[str, Any], tasks: dict[str, dict[str, Any]], origin: li
             summary["engines"][stage] = f"{output['engine']['name']} ({output['engine']['version']})"
         summary |= _numbers(stage, output)
     planned = {name: plan[name] for name in PlannedCandidate.model_fields}
-    document = CandidateDoc(**planned, **summary, cost_usd_per_kg=_cost(plan["formula"]), built_from=origin)
+    of_formula = {"cost_usd_per_kg": _cost(plan["formula"]), **_abundance(plan["formula"])}
+    document = CandidateDoc(**planned, **summary, **of_formula, built_from=origin)
     return document.model_dump(mode="json")
 
 
@@ -73,6 +81,8 @@ def _numbers(stage: str, output: dict[str, Any]) -> dict[str, Any]:
         found["relax_corrections"] = len(output["corrections"])
     if stage == "aimd":
         found |= _transport(output)
+    if stage == "arrhenius":
+        found |= _line(output)
     if stage == "cineb":
         found |= _hops(output)
     if stage == "electronic":
@@ -108,6 +118,21 @@ def _transport(output: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _line(output: dict[str, Any]) -> dict[str, Any]:
+    """Return what a line of Arrhenius says, nothing where there is none."""
+    line = output.get("line")
+    if line is None:
+        return {}
+    low, high = line["sigma_300K_interval"]
+    return {
+        "ea_ev": line["Ea_eV"],
+        "ea_error_ev": line["Ea_standard_error"],
+        "sigma_300k_mS_cm": line["sigma_300K_mS_cm"],
+        "sigma_300k_low_mS_cm": low,
+        "sigma_300k_high_mS_cm": high,
+    }
+
+
 def _hops(output: dict[str, Any]) -> dict[str, Any]:
     """Return the percolation barriers of the hops, and how many of them have a path."""
     barriers = {f"neb_barrier_{target}": barrier for target, barrier in output["barriers_eV"].items()}
@@ -120,3 +145,12 @@ def _cost(formula: str) -> float | None:
         return cost_usd_per_kg(Composition(formula))
     except InputError:
         return None
+
+
+def _abundance(formula: str) -> dict[str, Any]:
+    """Return the scarcest cation and its crustal abundance in mg/kg, nothing where an element has none."""
+    try:
+        scarcest = scarcest_cation(Composition(formula))
+    except InputError:
+        return {}
+    return {"scarcest_element": scarcest.element, "scarcest_abundance_mg_per_kg": scarcest.mg_per_kg}

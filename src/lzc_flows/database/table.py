@@ -1,4 +1,4 @@
-"""What a query found as a flat table, and as a file: a column a field, dictionaries by their entries."""
+"""Candidates as tables: what a query found, as a flat table or a file, and what a ranking follows from."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from typing import Any
 import pandas as pd
 
 from lzc_flows.database.fields import BOOKKEEPING, Field, all_fields, field_of
-from lzc_flows.database.queries import value_of
+from lzc_flows.database.queries import Query, select, value_of
+from lzc_flows.database.stores import Database
 from lzc_flows.documents.finite import finite
 from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
+from lzc_flows.ranking.criteria import CRITERIA, UNCERTAINTY_COLUMNS
+from lzc_flows.ranking.tiers import DONE, STABILITY
 
 
 def flat_table(found: Sequence[dict[str, Any]], names: Sequence[str] = ()) -> pd.DataFrame:
@@ -47,6 +50,31 @@ def table_fields(names: Sequence[str] = ()) -> list[Field]:
     wanted = names or [field.name for field in all_fields() if field.name not in BOOKKEEPING]
     entries = [field for name in ("key", *wanted) for field in field_of(name).entries()]
     return list({field.name: field for field in entries}.values())
+
+
+def ranking_table(database: Database, campaign: str) -> pd.DataFrame:
+    """Return one row a candidate with all that a ranking follows from.
+
+    Key, cation and column; every criterion and the columns of their uncertainties, NaN where missing; what became of
+    the framework in molecular dynamics (`STABILITY`), None where none ran; and the stages that are `DONE`, joined by
+    semicolons.
+    """
+    numbers = (*CRITERIA, *UNCERTAINTY_COLUMNS)
+    stages = dict.fromkeys(f"stages.{criterion.stage}.index" for criterion in CRITERIA.values())
+    fields = ("key", "cation_axis", "column", *numbers, STABILITY, *stages)
+    rows = [
+        {
+            "key": summary["key"],
+            "cation": summary["cation_axis"],
+            "column": summary["column"],
+            **{name: summary.get(name) for name in numbers},
+            STABILITY: summary.get(STABILITY),
+            DONE: ";".join(summary.get("stages") or {}),
+        }
+        for summary in select(database, campaign, Query(fields=fields))
+    ]
+    table = pd.DataFrame(rows, columns=["key", "cation", "column", *numbers, STABILITY, DONE])
+    return table.astype({**dict.fromkeys(numbers, float), STABILITY: object, DONE: str})
 
 
 def require_writable(path: Path) -> None:

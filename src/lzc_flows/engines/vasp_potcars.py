@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pymatgen.core import Element, Species
-from pymatgen.io.vasp.inputs import PmgVaspPspDirError, PotcarSingle
 
 from lzc_flows.documents.dft import DftProtocol
 from lzc_flows.errors import InputError
+
+if TYPE_CHECKING:
+    from pymatgen.io.vasp.inputs import PotcarSingle
 
 FUNCTIONAL = "PBE_54"
 """pymatgen's name of the POTCAR set; its folder in the library is POT_GGA_PAW_PBE_54."""
@@ -123,6 +125,8 @@ def unknown_potcars_allowed() -> Iterator[None]:
 
 
 def _read(symbol: str) -> PotcarSingle:
+    from pymatgen.io.vasp.inputs import PmgVaspPspDirError, PotcarSingle  # slow, and few ask for POTCARs
+
     try:
         # pymatgen warns once more when the files are written
         with unknown_potcars_allowed():

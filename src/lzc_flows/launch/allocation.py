@@ -16,7 +16,7 @@ from lzc_flows.database.processes import ProcessName
 from lzc_flows.errors import CalculationError
 from lzc_flows.launch.heartbeat import heartbeat
 from lzc_flows.launch.pool import WorkerPool
-from lzc_flows.launch.queued import fireworks_of
+from lzc_flows.launch.queued import fireworks_of, holder_of, newest_launches
 from lzc_flows.launch.recover import recover_lost
 from lzc_flows.launch.rocket import run_reserved
 from lzc_flows.launch.run import POLL_S, Setting, check_disk
@@ -58,7 +58,8 @@ def stopped_by_slurm() -> Iterator[None]:
 def work_in_allocation(setting: Setting) -> bool:
     """Run the campaign's ready fireworks, and those that follow from them, until none is left for these workers.
 
-    What the workers held when they are stopped goes back into the queue.
+    What the workers held when they are stopped goes back into the queue. What other batch jobs hold is not asked of
+    SLURM, whose controller would hear from every job: `lzc launch` asks, and these workers wait for nobody else's jobs.
 
     Returns
     -------
@@ -104,8 +105,10 @@ def _watch(setting: Setting, keys: set[str], pool: WorkerPool) -> None:
 def _is_busy(setting: Setting, keys: set[str], pool: WorkerPool) -> bool:
     """Return whether something is ready or these workers run something."""
     workers = {process.pid for process in pool.processes}
-    for firework in fireworks_of(setting.launchpad, keys, ["READY", "RESERVED", "RUNNING"]):
-        holder = ProcessName.parse(firework.get("claimed_by", ""))
+    held = list(fireworks_of(setting.launchpad, keys, ["READY", "RESERVED", "RUNNING"]))
+    launches = newest_launches(setting.launchpad, held)
+    for firework in held:
+        holder = ProcessName.parse(holder_of(firework, launches.get(firework["fw_id"])))
         if firework["state"] == "READY" or (holder is not None and holder.is_here() and holder.pid in workers):
             return True
     return False

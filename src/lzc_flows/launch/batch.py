@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 PATIENCE_S = 20.0
@@ -36,8 +38,37 @@ def batch_queue() -> BatchQueue | None:
     jobs = _answer("squeue", "--noheader", "--array", "--format=%A")
     if jobs is None:
         return None
+    return BatchQueue(slurm_cluster(), frozenset(jobs.split()))
+
+
+def slurm_cluster() -> str | None:
+    """Return SLURM's name of itself; None where it does not say."""
     named = re.search(r"^ClusterName\s*=\s*(\S+)", _answer("scontrol", "show", "config") or "", re.MULTILINE)
-    return BatchQueue(named[1] if named else None, frozenset(jobs.split()))
+    return named[1] if named else None
+
+
+AskQueue = Callable[[], BatchQueue | None]
+"""Tells of SLURM's jobs as they are now; None where nothing is known of them."""
+
+
+def ask_nobody() -> BatchQueue | None:
+    """Return None: nothing is known of SLURM's jobs."""
+    return None
+
+
+@dataclass
+class SeldomAsked:
+    """Asks SLURM at most every `every_s`, and knows nothing in between: what it said before may be true no more."""
+
+    every_s: float = 60.0
+    asked_at: float = float("-inf")
+
+    def __call__(self) -> BatchQueue | None:
+        """Return SLURM's jobs; None where it was asked a short while ago, or does not answer."""
+        if time.monotonic() < self.asked_at + self.every_s:
+            return None
+        self.asked_at = time.monotonic()
+        return batch_queue()
 
 
 def _answer(*command: str) -> str | None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-CONTINUING_STAGES = frozenset(("order", "relax", "aimd", "cineb", "electronic"))
+CONTINUING_STAGES = frozenset(("order", "relax", "stability", "aimd", "arrhenius", "cineb", "electronic"))
 """Stages that look into the folders of their earlier launches and go on from what they find there."""
 
 _LONGEST_REASON = 400

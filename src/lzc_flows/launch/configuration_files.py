@@ -25,8 +25,10 @@ PINGS_MISSED = 10
 """A job that has said nothing for so many is lost."""
 
 MAX_JOBS = "_max_jobs"
-"""Our own key of my_qadapter.yaml; FireWorks passes over keys that begin with an underscore."""
+"""Our own key of my_qadapter.yaml: most batch jobs at a time. FireWorks passes over keys that begin with `_`."""
 
+CPU_QADAPTER_FILE = "my_qadapter.yaml"
+GPU_QADAPTER_FILE = "my_qadapter_gpu.yaml"
 URI_FILE = "mongo_uri"
 LAUNCHPAD_FILE = "my_launchpad.yaml"
 FW_CONFIG_FILE = "FW_config.yaml"
@@ -55,12 +57,12 @@ class Variant:
     @classmethod
     def cpu(cls, answers: Answers) -> Variant:
         """Return the variant without GPUs, whose files have the names that FireWorks looks for."""
-        return cls(answers.cluster, "my_fworker.yaml", "my_qadapter.yaml")
+        return cls(answers.cluster, "my_fworker.yaml", CPU_QADAPTER_FILE)
 
     @classmethod
     def gpu(cls, answers: Answers) -> Variant:
         """Return the variant with GPUs."""
-        return cls(f"{answers.cluster}-gpu", "my_fworker_gpu.yaml", "my_qadapter_gpu.yaml")
+        return cls(f"{answers.cluster}-gpu", "my_fworker_gpu.yaml", GPU_QADAPTER_FILE)
 
 
 def configuration_files(folder: Path, answers: Answers, server: ServerChoice) -> dict[str, ConfigurationFile]:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from fireworks.fw_config import RUN_EXPIRATION_SECS
 
 from lzc_flows.database.processes import ProcessName
-from lzc_flows.launch.batch import BatchQueue
-from lzc_flows.launch.queued import moment
+from lzc_flows.launch.batch import AskQueue, BatchQueue, ask_nobody
+from lzc_flows.launch.queued import holder_of, moment
 from lzc_flows.launch.workers import Worker
 from lzc_flows.settings import get_settings
+
+RESERVED_ON = "slurm_cluster"
+"""Key of the environment of a reservation's FWorker: SLURM's name of the cluster whose job it is for."""
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,24 @@ class Holders:
     ----------
     workers
         The announced workers by name; read after the jobs that they hold.
-    queue
-        SLURM's jobs; None where it was not asked, or does not answer.
+    ask_queue
+        Tells of SLURM's jobs; asked once, when first needed.
     """
 
     workers: Mapping[str, Worker]
-    queue: BatchQueue | None = None
+    ask_queue: AskQueue = ask_nobody
+
+    @cached_property
+    def queue(self) -> BatchQueue | None:
+        """SLURM's jobs; None where nothing is known of them."""
+        return self.ask_queue()
 
     def loss(self, firework: dict[str, Any], launch: dict[str, Any] | None) -> Loss | None:
         """Return how a running or reserved firework was lost; None for one that is not known to be.
 
         `launch` is its newest one; there is none yet of a worker of ours that was killed between claim and launch.
         """
-        name = launch["fworker"]["name"] if launch else firework.get("claimed_by", "")
+        name = holder_of(firework, launch)
         worker, process = self.workers.get(name), ProcessName.parse(name)
         if worker is not None:
             return self._of_worker(worker)
@@ -72,7 +81,7 @@ class Holders:
     def _of_worker(self, worker: Worker) -> Loss | None:
         """Return how what a worker of ours holds was lost."""
         where = f"process {worker.name.pid} on {worker.name.host}"
-        cause = worker.loss(self.queue)
+        cause = worker.loss(lambda: self.queue)
         if cause is None and not worker.is_orphan:
             return None
         if worker.is_orphan:
@@ -92,8 +101,9 @@ class Holders:
         """Return how what another program, such as rlaunch, holds was lost."""
         states = launch["state_history"] if launch else []
         reservation = next((str(state["reservation_id"]) for state in states if "reservation_id" in state), None)
+        cluster = (launch["fworker"].get("env") or {}).get(RESERVED_ON) if launch else None
         is_running = firework["state"] == "RUNNING"
-        if self.queue is not None and self.queue.has_ended(reservation):
+        if reservation is not None and self.queue is not None and self.queue.has_ended(reservation, cluster):
             return Loss("batch job ended" if is_running else "never started", f"SLURM job {reservation} has ended")
         since = states[-1].get("updated_on") or states[-1]["created_on"] if states else firework["updated_on"]
         age_s = (datetime.now(UTC) - moment(since)).total_seconds()

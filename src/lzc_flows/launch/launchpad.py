@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fireworks import Firework, FWorker, LaunchPad
+from fireworks import Firework, FWorker, LaunchPad, Workflow
 from fireworks.fw_config import GRIDFS_FALLBACK_COLLECTION
 from gridfs import GridFS
 from pymongo import MongoClient, ReturnDocument
@@ -68,7 +68,23 @@ class UniqueIdsLaunchPad(SingleFireworkLaunchPad):
         mine = {"$set": {"state": "RESERVED", "claimed_by": fworker.name}}
         if self.fireworks.find_one_and_update({"fw_id": fw_id, "state": "READY"}, mine) is None:
             return None, None
-        return super().reserve_fw(fworker, launch_dir, host=host, ip=ip, fw_id=fw_id)
+        firework, launch_id = super().reserve_fw(fworker, launch_dir, host=host, ip=ip, fw_id=fw_id)
+        # FireWorks has rewritten the firework, and knows of no claim
+        self.fireworks.update_one({"fw_id": fw_id, "state": "RESERVED", "launches": [launch_id]}, mine)
+        return firework, launch_id
+
+    def _update_wf(self, wf: Workflow, updated_ids: Iterable[int]) -> None:
+        """Write what has changed of a workflow; a new firework can be taken only once its workflow is there to take.
+
+        Of a worker that is killed half-way, FireWorks' own order would leave a firework that nobody can run.
+        """
+        new = [firework for fw_id in updated_ids if fw_id < 0 and (firework := wf.id_fw[fw_id]).state == "READY"]
+        for firework in new:
+            firework.state = "WAITING"
+        super()._update_wf(wf, updated_ids)
+        for firework in new:
+            self.workflows.update_one({"nodes": firework.fw_id}, {"$unset": {"locked": True}})
+            self.fireworks.update_one({"fw_id": firework.fw_id, "state": "WAITING"}, {"$set": {"state": "READY"}})
 
     def _first_of(self, counter: str, quantity: int) -> int:
         stepped = self.fw_id_assigner.find_one_and_update(

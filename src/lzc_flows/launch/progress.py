@@ -9,7 +9,6 @@ from fireworks import LaunchPad
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from lzc_flows.engines.neb_worker import read_progress
 from lzc_flows.engines.relax_worker import LOG_FILE
 from lzc_flows.launch.launchpad import running_directories
 from lzc_flows.launch.status import CampaignStatus
@@ -75,6 +74,8 @@ class CampaignProgress:
 
 def _last_step(directory: Path) -> str:
     """Return how far a job is, such as `` step 45, 0.12 eV/Å`` or `` 12/80 paths``."""
+    from lzc_flows.engines.neb_worker import read_progress  # slow, and only what runs is asked
+
     progress = read_progress(directory)
     if progress is not None:
         return f" {progress.done}/{progress.of} {progress.what}"

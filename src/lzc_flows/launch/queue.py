@@ -26,8 +26,9 @@ from fireworks.queue.queue_launcher import launch_rocket_to_queue
 from lzc_flows.database.locks import database_lock
 from lzc_flows.database.plans import planned_keys
 from lzc_flows.database.processes import ProcessName
-from lzc_flows.launch.batch import batch_queue
-from lzc_flows.launch.queue_adapter import JOB_NAME, REFUSAL_FILE, SlurmAdapter, one_line
+from lzc_flows.launch.batch import batch_queue, slurm_cluster
+from lzc_flows.launch.held import RESERVED_ON
+from lzc_flows.launch.queue_adapter import JOB_NAME, REFUSAL_FILE, SlurmAdapter, words_of_slurm
 from lzc_flows.launch.recover import recover_lost
 from lzc_flows.launch.run import Setting
 from lzc_flows.launch.submit import advance
@@ -116,7 +117,7 @@ def launch_round(setting: QueueSetting) -> Round:
     keys = planned_keys(run.database, run.name)
     with database_lock(run.database, f"launch {setting.job_name}"):
         in_queue = setting.adapter.queued_jobs(setting.job_name)
-        lost = recover_lost(run.database, run.launchpad, run.name, batch_queue())
+        lost = recover_lost(run.database, run.launchpad, run.name, batch_queue)
         advanced = advance(run.campaign, run.database, run.launchpad)
         ready = ready_ids(run.launchpad, keys)
         wanted = jobs_wanted(setting, len(ready), len(in_queue))
@@ -163,13 +164,13 @@ def _submit_allocation(setting: QueueSetting) -> list[str]:
 def _submit_reserved(setting: QueueSetting, fw_id: int) -> list[str]:
     """Return the number of a job for this firework; nothing if a worker was first."""
     folder = _job_folder(setting)
-    # whoever reserves for a job is not whoever runs it: the name must not be that of this process alone
+    # who reserves for a job is not who runs it: the name must not be that of this process alone
     holder = f"{ProcessName.of_this_process()}/{folder.name}"
     command = [*_lzc(), "singleshot", setting.run.name, "--reservation", holder]
     with _silence():
         job = launch_rocket_to_queue(
             setting.run.launchpad,
-            FWorker(name=holder, query={"fw_id": fw_id}),
+            FWorker(name=holder, query={"fw_id": fw_id}, env={RESERVED_ON: slurm_cluster()}),
             _adapter(setting, f"{setting.job_name}-{fw_id}", command),
             launcher_dir=str(folder),
             reserve=True,
@@ -224,6 +225,6 @@ class _RefusalError(Exception):
 
 def _refusal(folder: Path) -> _RefusalError:
     refused = folder / REFUSAL_FILE
-    words = one_line(refused.read_text()) if refused.exists() else "its queue script could not be written"
+    words = words_of_slurm(refused.read_text()) if refused.exists() else "its queue script could not be written"
     shutil.rmtree(folder)
     return _RefusalError(f"SLURM takes no job: {words}")

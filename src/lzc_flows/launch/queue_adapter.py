@@ -12,14 +12,9 @@ from pathlib import Path
 import yaml
 from fireworks.user_objects.queue_adapters.common_adapter import CommonAdapter
 
+from lzc_flows.documents.strict_yaml import one_line
 from lzc_flows.errors import InputError
 from lzc_flows.settings import get_settings
-
-CPU_FILE = "my_qadapter.yaml"
-GPU_FILE = "my_qadapter_gpu.yaml"
-
-MAX_JOBS = "_max_jobs"
-"""Key of the file: how many batch jobs there may be at a time."""
 
 JOB_NAME = "_lzc_job_name"
 """Key that is set for each job: its name in SLURM, by which it is counted."""
@@ -90,7 +85,7 @@ class SlurmAdapter(CommonAdapter):
         except subprocess.TimeoutExpired:
             raise InputError(f"{command[0]} has not answered within {self.timeout} s") from None
         if done.returncode:
-            raise InputError(f"{command[0]} says: {one_line(done.stderr)}")
+            raise InputError(f"{command[0]} says: {words_of_slurm(done.stderr)}")
         jobs = (
             QueuedJob(job, name, state) for job, state, name in (line.split("|", 2) for line in _lines(done.stdout))
         )
@@ -132,10 +127,10 @@ def load_adapter(folder: Path, *, file_name: str) -> SlurmAdapter:
     return adapter
 
 
-def one_line(words: str) -> str:
+def words_of_slurm(said: str) -> str:
     """Return what a command of SLURM said on one line, its own name left out."""
-    lines = (re.sub(r"^\w+: (error: )?", "", line.strip()) for line in _lines(words))
-    return "; ".join(lines) or "nothing"
+    lines = (re.sub(r"^\w+: (error: )?", "", line.strip()) for line in _lines(said))
+    return one_line("; ".join(lines)) or "nothing"
 
 
 def _lines(text: str) -> list[str]:

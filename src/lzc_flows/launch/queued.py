@@ -21,7 +21,7 @@ _UNSETTLED = ("RESERVED", "RUNNING", "FIZZLED", "DEFUSED", "PAUSED")
 """States of fireworks of which there are few, and that a workflow may not have heard of yet."""
 
 _OF_FIREWORKS = ("fw_id", "state", "launches", "claimed_by", "updated_on", "spec.key", "spec.stage")
-_OF_LAUNCHES = ("launch_id", "state", "host", "fworker.name", "state_history", "runtime_secs")
+_OF_LAUNCHES = ("launch_id", "state", "host", "fworker.name", "fworker.env", "state_history", "runtime_secs")
 _TRACE = "action.stored_data._exception._stacktrace"
 
 
@@ -104,6 +104,25 @@ def fireworks_by_id(queued: Queued, fw_ids: Sequence[int]) -> Iterator[dict[str,
         yield from queued.fireworks.find(wanted, {"_id": False, **dict.fromkeys(_OF_FIREWORKS, True)})
 
 
+def ended_unnoticed(queued: Queued, keys: set[str]) -> list[dict[str, Any]]:
+    """Return fireworks that have ended well, of which their workflow or what they go on in does not know.
+
+    FireWorks' writes were cut short, or are being made just now. With the fields of `fireworks_of`.
+    """
+    names = ("fw_states", "links", "metadata.key")
+    waiting = {firework["fw_id"] for firework in fireworks_of(queued, keys, ["WAITING"])}
+    ended = []
+    for workflow in queued.workflows.find({"state": "RUNNING"}, {"_id": False, **dict.fromkeys(names, True)}):
+        if (workflow.get("metadata") or {}).get("key") not in keys:
+            continue
+        states = workflow["fw_states"]
+        for fw_id, state in states.items():
+            is_kept = any(child in waiting and states[str(child)] == "READY" for child in workflow["links"][fw_id])
+            if state == "RUNNING" or is_kept:
+                ended.append(int(fw_id))
+    return [firework for firework in fireworks_by_id(queued, ended) if firework["state"] == "COMPLETED"]
+
+
 def newest_launches(queued: Queued, fireworks: Iterable[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """Return the newest launch of each of these fireworks that has one, by the firework's id; without its task."""
     ids = {max(firework["launches"]): firework["fw_id"] for firework in fireworks if firework["launches"]}
@@ -113,6 +132,11 @@ def newest_launches(queued: Queued, fireworks: Iterable[dict[str, Any]]) -> dict
         entries = queued.launches.find(wanted, dict.fromkeys((*_OF_LAUNCHES, _TRACE), True))
         found |= {ids[launch["launch_id"]]: launch for launch in entries}
     return found
+
+
+def holder_of(firework: dict[str, Any], launch: dict[str, Any] | None) -> str:
+    """Return the name of who holds a firework, given its newest launch; empty where it is not known."""
+    return launch["fworker"]["name"] if launch else firework.get("claimed_by", "")
 
 
 def moment(text: str | datetime) -> datetime:

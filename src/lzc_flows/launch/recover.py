@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from fireworks import LaunchPad
@@ -13,10 +12,11 @@ from fireworks import LaunchPad
 from lzc_flows.database.locks import database_lock
 from lzc_flows.database.plans import planned_results
 from lzc_flows.database.stores import WORKERS, Database
-from lzc_flows.launch.batch import BatchQueue
+from lzc_flows.launch.acts import give_up, put_back, retry, settle
+from lzc_flows.launch.batch import AskQueue, ask_nobody
 from lzc_flows.launch.causes import CONTINUING_STAGES, END_NOT_RECORDED, LOST, Cause, cause_of, reason_of
 from lzc_flows.launch.held import Holders, Loss
-from lzc_flows.launch.queued import fireworks_of, newest_launches
+from lzc_flows.launch.queued import ended_unnoticed, fireworks_of, holder_of, newest_launches
 from lzc_flows.launch.tries import Action, Decision, Tries, record
 from lzc_flows.launch.workers import announced_workers, end_process
 
@@ -61,8 +61,8 @@ class Recovery:
         Where they are.
     campaign
         Name of the campaign.
-    queue
-        SLURM's jobs, where it was asked.
+    ask_queue
+        Tells of SLURM's jobs.
     patience
         When a job is given up.
     """
@@ -70,7 +70,7 @@ class Recovery:
     database: Database
     launchpad: LaunchPad
     campaign: str
-    queue: BatchQueue | None = None
+    ask_queue: AskQueue = ask_nobody
     patience: Patience = Patience()
 
     @cached_property
@@ -80,9 +80,10 @@ class Recovery:
 
     def lost(self) -> Plan:
         """Return what to do about jobs whose worker is gone."""
-        held = self._fireworks("RUNNING", "RESERVED")
+        held = [*self._fireworks("RUNNING", "RESERVED"), *ended_unnoticed(self.launchpad, set(self.results))]
         launches = newest_launches(self.launchpad, held)
-        holders = Holders(announced_workers(self.database), self.queue) if held else Holders({})
+        # asked after the jobs were read: of a holder who came later nothing is known, and nothing is held
+        holders = Holders(announced_workers(self.database), self.ask_queue) if held else Holders({})
         losses = {}
         for firework in held:
             launch = launches.get(firework["fw_id"])
@@ -174,7 +175,7 @@ class Recovery:
             words=why.words,
             attempt=1,
             launch_id=launch["launch_id"] if launch else None,
-            worker=launch["fworker"]["name"] if launch else firework.get("claimed_by", ""),
+            worker=holder_of(firework, launch),
         )
 
     def _is_as_decided(self, decision: Decision) -> bool:
@@ -189,8 +190,10 @@ class Recovery:
 
     def _forget_the_dead(self) -> None:
         """Take lost workers of the campaign out of the list: they hold nothing any more."""
-        for name, worker in announced_workers(self.database).items():
-            if worker.campaign == self.campaign and worker.loss(self.queue) is not None:
+        workers = announced_workers(self.database)
+        ask = cache(self.ask_queue)
+        for name, worker in workers.items():
+            if worker.campaign == self.campaign and worker.loss(ask) is not None:
                 self.database.collection(WORKERS).delete_one({"_id": name})
 
 
@@ -213,12 +216,15 @@ def carry_out(recovery: Recovery, plan: Plan) -> list[Decision]:
     return done
 
 
-def recover_lost(database: Database, launchpad: LaunchPad, campaign: str, queue: BatchQueue | None = None) -> list[int]:
+def recover_lost(
+    database: Database, launchpad: LaunchPad, campaign: str, ask_queue: AskQueue = ask_nobody
+) -> list[int]:
     """Put fireworks of lost workers back into the queue while a campaign runs; return their ids.
 
-    Orphans that live are left to end what they do.
+    Orphans that live are left to end what they do. Where SLURM is not asked, what batch jobs elsewhere hold is lost
+    only by the silence of their workers, and a reservation never.
     """
-    recovery = Recovery(database, launchpad, campaign, queue)
+    recovery = Recovery(database, launchpad, campaign, ask_queue)
     plan = recovery.lost()
     dead = replace(plan, decisions=[decision for decision in plan.decisions if decision.cause != "orphan"])
     return [decision.fw_id for decision in recovery.carry_out(dead)]
@@ -231,32 +237,4 @@ def _ended(launch: dict[str, Any] | None, loss: Loss) -> Loss:
     return replace(loss, cause=END_NOT_RECORDED, words=f"the job has ended, {loss.words}")
 
 
-def _unlock(launchpad: LaunchPad, fw_id: int) -> None:
-    # a worker killed while it held the workflow's lock would stall everyone for FireWorks' 5 minutes
-    launchpad.workflows.update_one({"nodes": fw_id}, {"$unset": {"locked": True}})
-
-
-def _put_back(launchpad: LaunchPad, fw_id: int) -> None:
-    _unlock(launchpad, fw_id)
-    launchpad.rerun_fw(fw_id)
-
-
-def _settle(launchpad: LaunchPad, fw_id: int) -> None:
-    _unlock(launchpad, fw_id)
-    with suppress(RuntimeError):  # what the launch left cannot be read: FireWorks has marked the job as failed
-        launchpad._refresh_wf(fw_id)
-
-
-def _give_up(launchpad: LaunchPad, fw_id: int) -> None:
-    _unlock(launchpad, fw_id)
-    launchpad.fireworks.update_one({"fw_id": fw_id}, {"$set": {"state": "DEFUSED"}})
-    launchpad._refresh_wf(fw_id)
-
-
-def _retry(launchpad: LaunchPad, fw_id: int) -> None:
-    # FireWorks reruns nothing that is defused; killed after this line, it is a failed job like others
-    launchpad.fireworks.update_one({"fw_id": fw_id}, {"$set": {"state": "FIZZLED"}})
-    _put_back(launchpad, fw_id)
-
-
-_ACTS = {"continue": _put_back, "rerun": _put_back, "settle": _settle, "give up": _give_up, "retry": _retry}
+_ACTS = {"continue": put_back, "rerun": put_back, "settle": settle, "give up": give_up, "retry": retry}

@@ -15,7 +15,7 @@ from lzc_flows.database.stores import TASKS, Database
 from lzc_flows.documents.ranking import RankingDoc
 from lzc_flows.errors import CalculationError, InputError
 from lzc_flows.flows.candidate import Campaign
-from lzc_flows.jobs.rank import RankMaker, rank_campaign
+from lzc_flows.launch.batch import SeldomAsked
 from lzc_flows.launch.pool import WorkerPool
 from lzc_flows.launch.progress import CampaignProgress
 from lzc_flows.launch.recover import recover_lost
@@ -101,7 +101,8 @@ def check_disk(folder: Path) -> None:
 
 def _work_until_idle(setting: Setting, queue_more: Callable[[Campaign, Database, LaunchPad], int]) -> CampaignStatus:
     keys = planned_keys(setting.database, setting.name)
-    recover_lost(setting.database, setting.launchpad, setting.name)
+    ask_queue = SeldomAsked()  # a look may come each second, too often for SLURM's controller
+    recover_lost(setting.database, setting.launchpad, setting.name, ask_queue)
     status = setting.status()
     if not status.active:
         return status
@@ -119,7 +120,7 @@ def _work_until_idle(setting: Setting, queue_more: Callable[[Campaign, Database,
             time.sleep(pause_s)
             started = time.monotonic()
             # a worker may have been killed while others go on
-            recover_lost(setting.database, setting.launchpad, setting.name)
+            recover_lost(setting.database, setting.launchpad, setting.name, ask_queue)
             status = setting.status()
             if status.counts != advanced_at:
                 advanced_at = status.counts
@@ -127,22 +128,30 @@ def _work_until_idle(setting: Setting, queue_more: Callable[[Campaign, Database,
                     status = setting.status()
             pause_s = max(POLL_S, PAUSES_A_LOOK * (time.monotonic() - started))
         progress.show(status)
+    # the workers have been ended, and did not withdraw
+    recover_lost(setting.database, setting.launchpad, setting.name, ask_queue)
     return status
 
 
 def _rank(setting: Setting) -> RankingDoc:
     """Return the ranking; its job runs unless one has seen the same candidates and settings."""
+    from lzc_flows.jobs.rank import RankMaker, rank_campaign  # slow, and batch jobs rank nothing
+
     spec = setting.campaign.spec.ranking
-    wanted = rank_campaign(setting.database, setting.name, spec).fingerprint
+    wanted = rank_campaign(setting.database, setting.name, spec)
     tasks = setting.database.collection(TASKS)
-    seen = {"metadata.stage": "rank", "metadata.campaign": setting.name, "output.fingerprint": wanted}
-    found = tasks.find_one(seen)
-    if found is None:
+    # a ranking has no key: the index of keys leaves out the results of all candidates
+    seen = {
+        "metadata.key": None,
+        "metadata.stage": "rank",
+        "metadata.campaign": setting.name,
+        "output.fingerprint": wanted.fingerprint,
+    }
+    if tasks.find_one(seen, {"_id": True}) is None:
         job = RankMaker(ranking=spec).make(setting.name)
         job.update_metadata({"stage": "rank", "campaign": setting.name})
         queue_job(setting.launchpad, job)
         run_ranking(setting.database, setting.launchpad, setting.name, setting.folder)
-        found = tasks.find_one(seen)
-    if found is None:
-        raise CalculationError(f"the ranking job of {setting.name!r} failed: see {setting.folder / 'launches'}")
-    return RankingDoc.from_stored(found["output"])
+        if tasks.find_one(seen, {"_id": True}) is None:
+            raise CalculationError(f"the ranking job of {setting.name!r} failed: see {setting.folder / 'launches'}")
+    return wanted

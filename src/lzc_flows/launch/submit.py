@@ -28,7 +28,7 @@ from lzc_flows.flows.gates import passed_gates
 from lzc_flows.flows.spec import FOLLOWS
 from lzc_flows.flows.treatable import require_engines
 from lzc_flows.launch.launchpad import add_workflows, stage_states
-from lzc_flows.ranking.score import PRISTINE
+from lzc_flows.ranking.spec import PRISTINE
 
 LOCK = "submit"
 """Name of the lock in the database: one queues at a time."""

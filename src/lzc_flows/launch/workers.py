@@ -12,7 +12,7 @@ from pymongo.errors import OperationFailure
 
 from lzc_flows.database.processes import ProcessName
 from lzc_flows.database.stores import WORKERS, Database
-from lzc_flows.launch.batch import BatchQueue
+from lzc_flows.launch.batch import AskQueue, ask_nobody
 from lzc_flows.settings import get_settings
 
 GRACE_S = 10.0
@@ -54,10 +54,11 @@ class Worker:
         """Whether its process runs on this host."""
         return self.name.is_here() and not self.name.is_dead()
 
-    def loss(self, queue: BatchQueue | None = None) -> str | None:
+    def loss(self, ask_queue: AskQueue = ask_nobody) -> str | None:
         """Return the name of the cause by which it is lost (see `causes`); None for one that is not known to be."""
         if self.name.is_dead():
             return "worker died"
+        queue = ask_queue() if self.slurm_job is not None else None
         if queue is not None and queue.has_ended(self.slurm_job, self.slurm_cluster):
             return "batch job ended"
         if self.silent_s > get_settings().heartbeat_timeout_s:

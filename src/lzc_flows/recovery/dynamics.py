@@ -1,4 +1,7 @@
-"""Molecular dynamics with whatever engine: VASP's own, or ours on any forces."""
+"""Molecular dynamics with whatever engine: VASP's own, or ours on any forces.
+
+What runs VASP is imported where it is run: it takes a second or two, and most jobs need none of it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from pathlib import Path
 from lzc_flows.engines.aimd_worker import AimdRequest
 from lzc_flows.recovery import aimd as worker
 from lzc_flows.recovery.aimd import AimdRun
-from lzc_flows.recovery.vasp_md import done_ps_of_vasp, run_dynamics_with_vasp, take_over_from_vasp
 
 
 def run_dynamics(request: AimdRequest, folder: Path) -> AimdRun:
@@ -21,17 +23,26 @@ def run_dynamics(request: AimdRequest, folder: Path) -> AimdRun:
     CalculationError
         The handlers could not mend what went wrong.
     """
-    run = run_dynamics_with_vasp if request.engine.name == "vasp" else worker.run_dynamics
-    return run(request, folder)
+    if request.engine.name == "vasp":
+        from lzc_flows.recovery.vasp_md import run_dynamics_with_vasp
+
+        return run_dynamics_with_vasp(request, folder)
+    return worker.run_dynamics(request, folder)
 
 
 def take_over(request: AimdRequest, earlier: list[Path], folder: Path) -> Path | None:
     """Copy the run that got farthest among earlier folders to `folder`, unless that has one; return where it was."""
-    take = take_over_from_vasp if request.engine.name == "vasp" else worker.take_over
-    return take(request, earlier, folder)
+    if request.engine.name == "vasp":
+        from lzc_flows.recovery.vasp_md import take_over_from_vasp
+
+        return take_over_from_vasp(request, earlier, folder)
+    return worker.take_over(request, earlier, folder)
 
 
 def done_ps(request: AimdRequest, folder: Path) -> float:
     """Return how far the run in a folder has got, in ps."""
-    done = done_ps_of_vasp if request.engine.name == "vasp" else worker.done_ps
-    return done(folder, request.protocol)
+    if request.engine.name == "vasp":
+        from lzc_flows.recovery.vasp_md import done_ps_of_vasp
+
+        return done_ps_of_vasp(folder, request.protocol)
+    return worker.done_ps(folder, request.protocol)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from lzc_flows.engines.neb_tasks import Task
 from lzc_flows.recovery import neb as worker
 from lzc_flows.recovery.neb import NebRun, NebSetting
-from lzc_flows.recovery.vasp_neb import run_tasks_with_vasp
 
 
 def run_tasks(tasks: Sequence[tuple[str, Task]], setting: NebSetting) -> NebRun:
@@ -25,5 +24,7 @@ def run_tasks(tasks: Sequence[tuple[str, Task]], setting: NebSetting) -> NebRun:
     """
     engine = setting.engine
     if engine.name == "vasp" and engine.dft is not None and engine.dft.vasp.climbing == "vtst":
+        from lzc_flows.recovery.vasp_neb import run_tasks_with_vasp  # takes a second or two, and most jobs need none
+
         return run_tasks_with_vasp(tasks, setting)
     return worker.run_tasks(tasks, setting)

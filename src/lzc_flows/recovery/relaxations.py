@@ -1,4 +1,7 @@
-"""Relaxations and single points with whatever engine: machine-learned in a worker of ours, DFT by its own program."""
+"""Relaxations and single points with whatever engine: machine-learned in a worker of ours, DFT by its own program.
+
+What runs a DFT program is imported where one is run: it takes a second or two, and most jobs need none.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,7 @@ from lzc_flows.documents.engine import EngineSpec
 from lzc_flows.documents.protocols import RelaxProtocol
 from lzc_flows.engines.relax_worker import Relaxed, RelaxRequest
 from lzc_flows.recovery import relax as worker
-from lzc_flows.recovery.cp2k import TimeOverError, relax_with_cp2k, static_with_cp2k
 from lzc_flows.recovery.relax import RelaxRun
-from lzc_flows.recovery.vasp_relax import VaspRelaxation, relax_several_with_vasp, relax_with_vasp
 
 
 def relax_to_convergence(
@@ -37,6 +38,8 @@ def relax_to_convergence(
         return worker.relax_to_convergence(RelaxRequest([structure], engine.name, protocol), folder)
     if engine.name == "cp2k":
         return _with_cp2k([structure], engine.dft, protocol, folder, earlier)
+    from lzc_flows.recovery.vasp_relax import VaspRelaxation, relax_with_vasp
+
     return relax_with_vasp(VaspRelaxation(structure, engine.dft, protocol), folder, earlier)
 
 
@@ -55,6 +58,8 @@ def relax_shortly(
         return worker.relax_shortly(RelaxRequest(list(structures), engine.name, protocol), folder)
     if engine.name == "cp2k":
         return _with_cp2k(structures, engine.dft, protocol, folder, earlier)
+    from lzc_flows.recovery.vasp_relax import VaspRelaxation, relax_several_with_vasp
+
     relaxations = [VaspRelaxation(structure, engine.dft, protocol) for structure in structures]
     return relax_several_with_vasp(relaxations, folder, earlier)
 
@@ -67,6 +72,8 @@ def _with_cp2k(
     earlier: Sequence[Path],
 ) -> RelaxRun:
     """Relax structures by CP2K one after the other, each in a folder that goes on from that of an earlier launch."""
+    from lzc_flows.recovery.cp2k import TimeOverError, relax_with_cp2k, static_with_cp2k
+
     attempts: list[Relaxed] = []
     corrections: list[Correction] = []
     for number, structure in enumerate(structures):
