@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from monty.json import MontyDecoder, MontyEncoder
 
-from lzc_flows.documents.aimd_protocol import AimdProtocol, Segment, load_protocol, named_protocol
+from lzc_flows.documents.aimd_protocol import (
+    NAMES,
+    AimdProtocol,
+    Segment,
+    hottest_protocol,
+    load_protocol,
+    named_protocol,
+)
 from lzc_flows.errors import InputError
 
 ISSUE = """
@@ -156,3 +163,22 @@ def test_a_protocol_travels_inside_jobs() -> None:
     text = json.dumps(protocol, cls=MontyEncoder)
     assert json.loads(text, cls=MontyDecoder) == protocol
     assert AimdProtocol.model_validate_json(protocol.model_dump_json()) == protocol
+
+
+def test_another_temperature_takes_the_place_of_that_of_the_end() -> None:
+    cooler = named_protocol("lzc-long", 1100).at(800)
+    assert cooler == named_protocol("lzc-long", 800)
+    annealed = AimdProtocol(
+        segments=(
+            Segment(ensemble="npt", temperature=1200.0, ps=2, time_step_fs=2),
+            Segment(ensemble="nvt", temperature=(1200.0, 900.0), ps=2, time_step_fs=2),
+            Segment(ensemble="nvt", temperature=900.0, ps=2, time_step_fs=2),
+        )
+    )
+    assert [segment.temperature for segment in annealed.at(700).segments] == [1200, (1200, 700), 700]
+
+
+def test_the_hottest_protocol_of_a_source_has_its_highest_temperature() -> None:
+    assert [hottest_protocol(name).segments[-1].end_k for name in NAMES] == [1100, 1100, 450]
+    with pytest.raises(InputError, match="lzc-shorter"):
+        hottest_protocol("lzc-shorter")

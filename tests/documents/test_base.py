@@ -30,7 +30,7 @@ TIER = TierResult(tier="electrostatics", compared=str(10**30), tied="2", margin=
 UNITS = re.compile(
     r"in eV\b|eV/Å|eV per atom|eV a cell|in Å|in f?s\b|in K\b|in GPa|in ps|in \$/kg|in valence units"
     r"|in cm²/s|in cm⁻³|in mS/cm|in 1/eV|in Ry\b|in μB|in electrons|in states per eV"
-    r"|in elementary charges|in THz|dimensionless"
+    r"|in elementary charges|in THz|in mg/kg|dimensionless"
 )
 DIMENSIONLESS = {"volume_change"}
 

@@ -12,7 +12,7 @@ from lzc_flows.crystal.doping import Combination, GridSpec, Substitution
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.documents.model import FrozenModel
 from lzc_flows.documents.protocols import BvseProtocol, OrderProtocol, RelaxProtocol
-from lzc_flows.ranking.score import RankingSpec
+from lzc_flows.ranking.spec import RankingSpec
 
 positive = st.floats(min_value=1e-12, max_value=1e12)
 substitutions = st.builds(

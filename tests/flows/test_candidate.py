@@ -14,7 +14,7 @@ from jobflow import OnMissing
 from lzc_flows.errors import InputError
 from lzc_flows.flows import candidate as candidate_module
 from lzc_flows.flows.candidate import Campaign
-from lzc_flows.flows.spec import STAGES, parse_campaign
+from lzc_flows.flows.spec import parse_campaign
 
 Content = dict[str, Any]
 
@@ -269,7 +269,7 @@ def test_what_changes_the_electronic_result_changes_its_key(
     before = stage_keys(with_electrons)
     set_in(with_electrons, f"stages.{path}", value)
     after = stage_keys(with_electrons)
-    assert {stage for stage in STAGES if before[stage] != after[stage]} == changes
+    assert {stage for stage in before if before[stage] != after[stage]} == changes
 
 
 def test_numbers_of_the_dft_and_a_stand_in_are_in_the_key(with_electrons: Content, vasp_stand_in: Any) -> None:
@@ -296,3 +296,37 @@ def test_the_electronic_job_reads_the_whole_network(with_electrons: Content, sit
     del with_electrons["stages"]["electronic"]
     with pytest.raises(ValueError, match="'electronic'"):
         campaign(with_electrons).next_job(candidate, "electronic", "0-1-2")
+
+
+# ---- stability, and several temperatures ----
+
+
+def test_stability_follows_from_the_relaxation_and_the_packaged_phases_alone(
+    content: Content, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content["stages"] |= {"stability": {}, "arrhenius": {"top": 1}}
+    before = campaign(content).candidates[1].stage_keys
+    monkeypatch.setattr("lzc_flows.crystal.phases.phases_checksum", lambda: "other")
+    after = campaign(content).candidates[1].stage_keys
+    assert {stage for stage in before if before[stage] != after[stage]} == {"stability"}
+    set_in(content, "stages.relax.engine", "chgnet")
+    last = campaign(content).candidates[1].stage_keys
+    assert {stage for stage in before if after[stage] != last[stage]} == set(before) - {"order"}
+
+
+def test_the_stability_job_is_of_the_relaxations_engine_and_sees_the_store(content: Content) -> None:
+    content["stages"]["stability"] = {}
+    mine = campaign(content)
+    job = mine.next_job(mine.candidates[0], "stability", "0-1-2")
+    relax = mine.spec.stages.relax
+    assert (job.maker.engine, job.maker.protocol, job.maker.host) == (relax.engine, relax.protocol, mine.spec.host)
+    assert job.config.expose_store
+    assert job.metadata["key"] == mine.candidates[0].stage_keys["stability"]
+
+
+def test_the_arrhenius_job_has_the_stages_settings(content: Content) -> None:
+    content["stages"]["arrhenius"] = {"top": 1, "seed": 5, "protocol": "lzc-short", "temperatures_k": [900, 800, 700]}
+    mine = campaign(content)
+    maker = mine.next_job(mine.candidates[0], "arrhenius", "0-1-2").maker
+    assert (maker.engine.name, maker.seed, maker.temperatures_k) == ("nep", 5, (900, 800, 700))
+    assert maker.protocol.ps == 22

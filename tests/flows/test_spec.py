@@ -23,7 +23,13 @@ WHOLE: dict[str, Any] = CampaignSpec(
     name="whole",
     host=HostSpec(name="lzc"),
     grid={"supercell": [2, 2, 1], "cations": ["Ti3+"]},
-    stages={"aimd": {"top": 3}, "cineb": {"top": 2}, "electronic": {"top": 1}},
+    stages={
+        "stability": {},
+        "aimd": {"top": 3},
+        "arrhenius": {"top": 2},
+        "cineb": {"top": 2},
+        "electronic": {"top": 1},
+    },
 ).model_dump(mode="json")
 FREE = {("ranking", "performance"), ("host", "labels"), ("host", "oxidation_states"), ("host", "vacant")}
 """Mappings whose keys the user chooses."""
@@ -122,7 +128,7 @@ def test_no_key_is_ignored(path: tuple[str, ...], letters: str) -> None:
         (("ranking", "performance"), {"barrier_1d": -1}, "ranking.performance.barrier_1d"),
         (("ranking", "performance"), {}, "ranking.performance"),
         (("ranking", "cost_weight"), 1.1, "less than or equal to 1"),
-        (("ranking", "normalisation"), "z-score", "'min-max' or 'rank'"),
+        (("ranking", "normalisation"), "z-score", "'min-max', 'rank' or 'desirability'"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_allowed(path: tuple[str, ...], value: Any, named: str) -> None:
@@ -326,3 +332,39 @@ def test_what_the_electronic_stage_cannot_look_at(protocol: dict[str, Any], name
     with pytest.raises(InputError, match=named) as error:
         parse_campaign(content, where="c.yaml", folder=Path())
     assert "\n" not in str(error.value)
+
+
+# ---- stability, and several temperatures ----
+
+
+def test_a_protocol_runs_at_each_temperature_of_an_arrhenius_stage() -> None:
+    stage = {"top": 3, "protocol": "lzc-short", "temperatures_k": [1000, 800, 600]}
+    spec = parse_campaign(changed(("stages", "arrhenius"), stage), where="c.yaml", folder=Path())
+    assert spec.stages.arrhenius is not None
+    runs = [spec.stages.arrhenius.protocol.at(kelvin) for kelvin in spec.stages.arrhenius.temperatures_k]
+    ends = [[(segment.start_k, segment.end_k, segment.ps) for segment in run.segments] for run in runs]
+    assert ends == [[(100, kelvin, 2), (kelvin, kelvin, 20)] for kelvin in (1000, 800, 600)]
+    default = parse_campaign(changed(("stages", "arrhenius"), {"top": None}), where="c.yaml", folder=Path())
+    assert default.stages.arrhenius is not None
+    assert default.stages.arrhenius.protocol.ps == 262
+    assert default.stages.arrhenius.temperatures_k == (1100, 1000, 900, 800)
+
+
+@pytest.mark.parametrize(
+    ("stage", "named"),
+    [
+        ({"top": 1, "temperatures_k": [900, 800]}, "at least 3 different temperatures"),
+        ({"top": 1, "temperatures_k": [900, 800, 900]}, "at least 3 different temperatures"),
+        ({"top": 1, "temperatures_k": [900, 800, -1]}, "temperatures_k"),
+        ({"top": 1, "protocol": "lzc-shortest"}, "lzc-short, lzc-long"),
+        ({}, "top"),
+    ],
+)
+def test_an_arrhenius_stage_that_cannot_run_is_refused(stage: dict[str, Any], named: str) -> None:
+    assert named in refusal(changed(("stages", "arrhenius"), stage))
+
+
+def test_the_stability_stage_has_no_settings_of_its_own() -> None:
+    spec = parse_campaign(changed(("stages", "stability"), {}), where="c.yaml", folder=Path())
+    assert "stability" in spec.stages.names
+    assert "engine" in refusal(changed(("stages", "stability"), {"engine": "nep"}))

@@ -14,13 +14,15 @@ from lzc_flows.crystal.host import ideal_host
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.documents.bvse import BvseDoc
 from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol, OrderProtocol, RelaxProtocol
+from lzc_flows.jobs.arrhenius import ArrheniusMaker
 from lzc_flows.jobs.bvse import BVSEMaker, bvse_document, bvse_field
 from lzc_flows.jobs.hop_network import HopNetworkMaker
 from lzc_flows.jobs.neb import CINEBMaker
 from lzc_flows.jobs.order import OrderMaker
 from lzc_flows.jobs.rank import RankMaker
 from lzc_flows.jobs.relax import RelaxMaker
-from lzc_flows.ranking.score import RankingSpec
+from lzc_flows.jobs.stability import StabilityMaker
+from lzc_flows.ranking.spec import RankingSpec
 from lzc_flows.transport.landscape import analyse
 
 TI_F = Combination(
@@ -38,6 +40,8 @@ OWN_HOST = HostSpec(
 CALLS: list[tuple[Maker, tuple[object, ...]]] = [
     (OrderMaker(engine="chgnet", protocol=OrderProtocol(shortlist=3, fmax_ev_per_angstrom=0.3)), (OWN_HOST, TI_F)),
     (RelaxMaker(engine="chgnet", protocol=RelaxProtocol(optimizer="BFGS")), (ideal_host().structure,)),
+    (ArrheniusMaker(engine="chgnet", temperatures_k=(900.0, 800.0, 700.0), seed=4), (ideal_host().structure,)),
+    (StabilityMaker(engine="chgnet", protocol=RelaxProtocol(max_steps=9), host=OWN_HOST), (ideal_host().structure,)),
     (BVSEMaker(protocol=BvseProtocol(convention="bvlain", cutoff_angstrom=7.5)), (ideal_host().structure,)),
     (CINEBMaker(engine="chgnet", protocol=NebProtocol(images=7)), (ideal_host().structure, ideal_host().structure)),
     (HopNetworkMaker(hops=HopProtocol(supercell=(1, 1, 2)), host=OWN_HOST), (ideal_host().structure,)),

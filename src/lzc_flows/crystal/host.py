@@ -22,10 +22,8 @@ from typing import Any
 import numpy as np
 import yaml
 from pymatgen.core import Lattice, PeriodicSite, Species, Structure
-from pymatgen.io.cif import CifFile
 
 from lzc_flows.crystal.cell import check_cell
-from lzc_flows.crystal.cif import read_cif
 from lzc_flows.crystal.occupancy import normalise_occupancy
 from lzc_flows.errors import InputError, InputWarning
 
@@ -219,6 +217,10 @@ def read_structure(path: Path) -> Structure:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # pymatgen tells of every coordinate that it rounds to 1/3
             if any(fnmatch(path.name.lower(), pattern) for pattern in _CIF_NAMES):
+                from pymatgen.io.cif import CifFile  # slow, and the built-in hosts need none
+
+                from lzc_flows.crystal.cif import read_cif
+
                 structure, notes = read_cif(CifFile.from_file(path), str(path))
             else:
                 structure = Structure.from_file(path)

@@ -16,11 +16,8 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 from pymatgen.core import PeriodicSite, Structure
-from pymatgen.io.cif import CifFile
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from lzc_flows.crystal.cell import check_cell
-from lzc_flows.crystal.cif import read_cif
 from lzc_flows.crystal.host import BUILT_IN, WYCKOFF, Host, host_by_name, reason_of
 from lzc_flows.crystal.ions import parse_ion
 from lzc_flows.crystal.occupancy import ROUNDING_TOLERANCE
@@ -171,6 +168,10 @@ def check_apart(structure: Structure, where: str) -> None:
 
 def _occupied(spec: HostSpec) -> tuple[Structure, list[str]]:
     """Return the crystal of the CIF with labels and charges, checked, and what was changed in it."""
+    from pymatgen.io.cif import CifFile  # slow, and the built-in hosts need none
+
+    from lzc_flows.crystal.cif import read_cif
+
     where = f"host {spec.name!r}"
     try:
         with warnings.catch_warnings():
@@ -206,6 +207,8 @@ def _occupied(spec: HostSpec) -> tuple[Structure, list[str]]:
 
 def _orbit(structure: Structure, point: tuple[float, float, float], label: str) -> list[np.ndarray]:
     """Return the symmetry copies of a fractional coordinate under the space group of `structure`."""
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # slow, as above
+
     copies: list[np.ndarray] = []
     for operation in SpacegroupAnalyzer(structure, symprec=1e-2).get_symmetry_operations():
         image = np.mod(operation.operate(point), 1.0)

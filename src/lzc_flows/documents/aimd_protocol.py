@@ -119,6 +119,16 @@ class AimdProtocol(Protocol):
         """Length of the whole run in ps."""
         return math.fsum(segment.ps for segment in self.segments)
 
+    def at(self, temperature_k: float) -> AimdProtocol:
+        """Return the protocol with another temperature, in K, wherever it has that of its end."""
+        end_k = self.segments[-1].end_k
+        segments = []
+        for segment in self.segments:
+            ends = [temperature_k if each == end_k else each for each in (segment.start_k, segment.end_k)]
+            held = segment.start_k == segment.end_k
+            segments.append(segment.model_copy(update={"temperature": ends[1] if held else tuple(ends)}))
+        return self.model_copy(update={"segments": tuple(segments)})
+
 
 def _is_whole(ratio: float) -> bool:
     # decimal numbers such as 0.1 are not exact in binary
@@ -178,6 +188,12 @@ def named_protocol(name: str, temperature_k: float | None = None) -> AimdProtoco
         given = "none given" if temperature is None else f"given: {temperature:g}"
         raise InputError(f"protocol {name!r}: a temperature of {allowed} K is allowed ({given})")
     return make(float(temperature))
+
+
+def hottest_protocol(name: str) -> AimdProtocol:
+    """Return a protocol of a source at the highest temperature that its source has; raise InputError as above."""
+    temperature = _NAMED[name][1][1] if name in _NAMED else None
+    return named_protocol(name, temperature)
 
 
 def load_protocol(name_or_path: str | Path, temperature_k: float | None = None) -> AimdProtocol:

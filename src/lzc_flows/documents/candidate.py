@@ -6,7 +6,7 @@ from pydantic import Field
 
 from lzc_flows.documents.base import SCHEMA, Document
 
-STAGES = ("order", "relax", "bvse", "aimd", "cineb", "electronic")
+STAGES = ("order", "relax", "bvse", "stability", "aimd", "arrhenius", "cineb", "electronic")
 """Names of all stages that there are, in the order in which they may follow one another."""
 
 
@@ -48,6 +48,10 @@ class CandidateDoc(PlannedCandidate):
     """One candidate with all that is known of it; numbers of stages not run yet are None."""
 
     cost_usd_per_kg: float | None = Field(description="Raw-material cost by mass fractions, in $/kg.")
+    scarcest_abundance_mg_per_kg: float | None = Field(
+        default=None, description="Crustal abundance of the scarcest cation's element, in mg/kg."
+    )
+    scarcest_element: str | None = Field(default=None, description="That element.")
     ordered_by: str | None = Field(default=None, description="What decided the arrangement.")
     order_exhaustive: bool | None = Field(default=None, description="Whether every orbit was compared.")
     order_margin_ev: float | None = Field(default=None, description="Runner-up above the chosen one, in eV a cell.")
@@ -63,6 +67,12 @@ class CandidateDoc(PlannedCandidate):
     barrier_b: float | None = Field(default=None, description="BVSE barrier along b, in eV.")
     barrier_c: float | None = Field(default=None, description="BVSE barrier along c, in eV.")
     barrier_ab: float | None = Field(default=None, description="BVSE barrier along both a and b, in eV.")
+    decomposition_ev_per_atom: float | None = Field(
+        default=None, description="Above the lowest combination of reference phases, in eV/atom; negative: below."
+    )
+    doping_energy_ev: float | None = Field(
+        default=None, description="Formation from host and halides of the dopant, in eV for a doping ion."
+    )
     stability: str | None = Field(default=None, description="What became of the framework in molecular dynamics.")
     aimd_temperature_k: float | None = Field(default=None, description="Its temperature, in K.")
     diffusivity_cm2_s: float | None = Field(
@@ -71,6 +81,11 @@ class CandidateDoc(PlannedCandidate):
     sigma_mS_cm: float | None = Field(default=None, description="Conductivity at that temperature, in mS/cm.")
     sigma_low_mS_cm: float | None = Field(default=None, description="Lower end of its 68 % interval, in mS/cm.")
     sigma_high_mS_cm: float | None = Field(default=None, description="Upper end of its 68 % interval, in mS/cm.")
+    ea_ev: float | None = Field(default=None, description="Activation energy of a line of Arrhenius, in eV.")
+    ea_error_ev: float | None = Field(default=None, description="Its standard error, in eV.")
+    sigma_300k_mS_cm: float | None = Field(default=None, description="Conductivity of that line at 300 K, in mS/cm.")
+    sigma_300k_low_mS_cm: float | None = Field(default=None, description="Lower end of its 68 % interval, in mS/cm.")
+    sigma_300k_high_mS_cm: float | None = Field(default=None, description="Upper end of its 68 % interval, in mS/cm.")
     neb_barrier_1d: float | None = Field(default=None, description="Barrier of hops, one direction, in eV; +inf: none.")
     neb_barrier_2d: float | None = Field(
         default=None, description="Barrier of hops, two directions, in eV; +inf: none."
@@ -96,4 +111,4 @@ class CandidateDoc(PlannedCandidate):
     electronic_hop: str | None = Field(default=None, description="Hop whose electrons were looked at.")
     engines: dict[str, str] = Field(default_factory=dict, description="Engine and version by stage.")
     stages: dict[str, StageRecord] = Field(default_factory=dict, description="Finished stages.")
-    built_from: list[str] = Field(default_factory=list, description="What the summary was built from.")
+    built_from: str = Field(default="", description="Checksum of what the summary was built from.")

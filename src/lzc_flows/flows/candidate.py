@@ -1,4 +1,8 @@
-"""Candidates of a campaign: their keys, and the job of each of their stages."""
+"""Candidates of a campaign: their keys, and the job of each of their stages.
+
+A stage's Maker is imported where one of its jobs is made: all of them together take seconds, and most submissions and
+advances queue jobs of one stage, or none.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 from jobflow import Job, OnMissing, OutputReference
 
@@ -16,12 +20,6 @@ from lzc_flows.crystal.doping import DopedCell, expand_grid
 from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import InputError
 from lzc_flows.flows.spec import FOLLOWS, CampaignSpec
-from lzc_flows.jobs.aimd import AimdMaker
-from lzc_flows.jobs.bvse import BVSEMaker
-from lzc_flows.jobs.electronic import ElectronicMaker
-from lzc_flows.jobs.hop_network import HopNetworkMaker
-from lzc_flows.jobs.order import OrderMaker
-from lzc_flows.jobs.relax import RelaxMaker
 
 RESULTS_VERSION = "3"
 """Raised when the same input would give other numbers: old results are then not taken for new ones."""
@@ -86,10 +84,16 @@ class Campaign:
         content = settings.model_dump(mode="json", exclude={"top"})  # the gate changes no result
         if "engine" in content:
             content["engine_version"] = engine_of(settings.engine).stamp().version
+        if stage == "stability":
+            from lzc_flows.crystal.phases import phases_checksum
+
+            content["phases"] = phases_checksum()
         return [*self._chain(FOLLOWS[stage]), {stage: content}]
 
     def first_jobs(self, candidates: list[Candidate]) -> Iterator[Job]:
         """Yield the order job of each candidate."""
+        from lzc_flows.jobs.order import OrderMaker
+
         stage = self.spec.stages.order
         maker = OrderMaker(engine=stage.engine, protocol=stage.protocol)
         for candidate in candidates:
@@ -101,18 +105,42 @@ class Campaign:
         reference: Any = OutputReference(previous_uuid, (("a", "structure"),))
         stages = self.spec.stages
         if stage == "relax":
+            from lzc_flows.jobs.relax import RelaxMaker
+
             job = RelaxMaker(engine=stages.relax.engine, protocol=stages.relax.protocol).make(reference)
         elif stage == "bvse":
+            from lzc_flows.jobs.bvse import BVSEMaker
+
             job = BVSEMaker(protocol=stages.bvse.protocol).make(reference)
+        elif stage == "stability":
+            from lzc_flows.jobs.stability import StabilityMaker
+
+            relaxing, relaxed = stages.relax, cast(Any, OutputReference(previous_uuid))
+            comparing = StabilityMaker(engine=relaxing.engine, protocol=relaxing.protocol, host=self.spec.host)
+            job = comparing.make(relaxed)
+            job.update_config({"expose_store": True})  # reference phases are looked up there
+        elif stage == "arrhenius" and stages.arrhenius is not None:
+            from lzc_flows.jobs.arrhenius import ArrheniusMaker
+
+            line = stages.arrhenius
+            job = ArrheniusMaker(
+                engine=line.engine, protocol=line.protocol, temperatures_k=line.temperatures_k, seed=line.seed
+            ).make(reference)
         elif stage == "aimd" and stages.aimd is not None:
+            from lzc_flows.jobs.aimd import AimdMaker
+
             aimd = stages.aimd
             job = AimdMaker(engine=aimd.engine, protocol=aimd.protocol, seed=aimd.seed).make(reference)
         elif stage == "cineb" and stages.cineb is not None:
+            from lzc_flows.jobs.hop_network import HopNetworkMaker
+
             cineb = stages.cineb
             host = self.spec.host if cineb.sites == "host" else None
             maker = HopNetworkMaker(engine=cineb.engine, protocol=cineb.protocol, hops=cineb.hops, host=host)
             job = maker.make(reference)
         elif stage == "electronic" and stages.electronic is not None and stages.cineb is not None:
+            from lzc_flows.jobs.electronic import ElectronicMaker
+
             electronic = stages.electronic
             host = self.spec.host if stages.cineb.sites == "host" else None
             looking = ElectronicMaker(engine=electronic.engine, protocol=electronic.protocol, host=host)

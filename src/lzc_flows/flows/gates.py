@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
-
 from lzc_flows.flows.spec import CampaignSpec
 from lzc_flows.ranking.criteria import CRITERIA
-from lzc_flows.ranking.score import IDENTITY_COLUMNS, RankingSpec, rank
+from lzc_flows.ranking.spec import IDENTITY_COLUMNS, RankingSpec
 
 
 def passed_gates(spec: CampaignSpec, summaries: list[dict[str, Any]], states: Mapping[str, str]) -> dict[str, set[str]]:
@@ -54,6 +52,10 @@ def _best(ranking: RankingSpec, summaries: list[dict[str, Any]], stages: list[st
     known = {name: weight for name, weight in ranking.performance.items() if CRITERIA[name].stage in stages}
     if not known:
         return sorted(summary["key"] for summary in summaries)
+    import pandas as pd  # most campaigns ask for no best, and most advances find no gate that opens
+
+    from lzc_flows.ranking.score import rank
+
     so_far = ranking.model_copy(update={"performance": known})
     rows = [
         {

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, ValidationError, field_validator, model_validator
 
 from lzc_flows.crystal.doping import GridSpec
 from lzc_flows.crystal.hostspec import HostSpec
 from lzc_flows.crystal.ions import parse_ion
-from lzc_flows.documents.aimd_protocol import AimdProtocol, named_protocol
+from lzc_flows.documents.aimd_protocol import AimdProtocol, hottest_protocol, named_protocol
 from lzc_flows.documents.dft import LZC, LZC_AIMD, DftProtocol
 from lzc_flows.documents.electronic import ElectronicProtocol
 from lzc_flows.documents.engine import EngineSpec
@@ -20,7 +20,8 @@ from lzc_flows.documents.protocols import BvseProtocol, HopProtocol, NebProtocol
 from lzc_flows.documents.strict_yaml import first_error, one_line, read_mapping
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.criteria import CRITERIA
-from lzc_flows.ranking.score import RankingSpec
+from lzc_flows.ranking.spec import RankingSpec
+from lzc_flows.transport.arrhenius import LEAST_TEMPERATURES
 from lzc_flows.transport.conventions import CONVENTIONS
 
 
@@ -62,13 +63,15 @@ class BvseStage(FrozenModel):
 
 
 class AimdStage(FrozenModel):
-    """The aimd stage, of the best candidates only."""
+    """The aimd stage."""
 
     engine: AimdEngine = EngineSpec(name="nep")
     protocol: AimdProtocol = Field(default=named_protocol("lzc-short"), description="A name, or segments.")
     temperature_k: float | None = Field(default=None, description="Of a named protocol that has several, in K.")
     seed: int = Field(default=1, ge=0, description="Seed of the starting velocities.")
-    top: int = Field(ge=1, description="Gate: how many of the best by performance, as far as it is known before, run.")
+    top: int | None = Field(
+        ge=1, description="Gate: how many of the best by performance, as far as it is known before, run; null for all."
+    )
 
     @field_validator("protocol")
     @classmethod
@@ -85,6 +88,46 @@ class AimdStage(FrozenModel):
             protocol = named_protocol(content.get("protocol", "lzc-short"), content.get("temperature_k"))
             return {**content, "protocol": protocol.model_dump()}
         return content
+
+
+class StabilityStage(FrozenModel):
+    """The stability stage: relaxed crystals against packaged halides, by the engine and protocol of the relax stage."""
+
+
+class ArrheniusStage(FrozenModel):
+    """The arrhenius stage: molecular dynamics at several temperatures, and the line through them."""
+
+    engine: AimdEngine = EngineSpec(name="nep")
+    protocol: AimdProtocol = Field(
+        default=hottest_protocol("lzc-long"),
+        description="A name, or segments; each temperature takes the place of that of the last segment.",
+    )
+    temperatures_k: tuple[PositiveFloat, ...] = Field(
+        default=(1100.0, 1000.0, 900.0, 800.0), description="Temperatures in the order in which they run, in K."
+    )
+    seed: int = Field(default=1, ge=0, description="Seed of the starting velocities; the next one at each temperature.")
+    top: int | None = Field(ge=1, description="Gate: how many of the best by performance run; null for all.")
+
+    @field_validator("temperatures_k")
+    @classmethod
+    def _enough(cls, temperatures_k: tuple[float, ...]) -> tuple[float, ...]:
+        if not len(set(temperatures_k)) == len(temperatures_k) >= LEAST_TEMPERATURES:
+            raise InputError(f"at least {LEAST_TEMPERATURES} different temperatures are allowed")
+        return temperatures_k
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, content: Any) -> Any:
+        if isinstance(content, dict) and isinstance(content.get("protocol"), str):
+            return {**content, "protocol": hottest_protocol(content["protocol"]).model_dump()}
+        return content
+
+    @model_validator(mode="after")
+    def _ends_held(self) -> ArrheniusStage:
+        last = self.protocol.segments[-1]
+        if last.start_k != last.end_k:
+            raise InputError("protocol: its last segment, which is analysed, must be at one temperature")
+        return self
 
 
 class CinebStage(FrozenModel):
@@ -120,7 +163,9 @@ class Stages(FrozenModel):
     order: OrderStage = OrderStage()
     relax: RelaxStage = RelaxStage()
     bvse: BvseStage = BvseStage()
+    stability: StabilityStage | None = None
     aimd: AimdStage | None = None
+    arrhenius: ArrheniusStage | None = None
     cineb: CinebStage | None = None
     electronic: ElectronicStage | None = None
 
@@ -139,7 +184,16 @@ class Stages(FrozenModel):
 STAGES = tuple(Stages.model_fields)
 """Names of all stages, in the order in which they can run."""
 
-FOLLOWS = {"order": None, "relax": "order", "bvse": "relax", "aimd": "relax", "cineb": "relax", "electronic": "cineb"}
+FOLLOWS = {
+    "order": None,
+    "relax": "order",
+    "bvse": "relax",
+    "stability": "relax",
+    "aimd": "relax",
+    "arrhenius": "relax",
+    "cineb": "relax",
+    "electronic": "cineb",
+}
 """The stage whose result each stage takes."""
 
 LARGEST_INTEGER = 2**31 - 1

@@ -77,13 +77,23 @@ class AimdMaker(Maker):
         here = Path.cwd()
         engine = engine_spec(self.engine, LZC_AIMD)
         request = AimdRequest(structure, engine, self.protocol, self.seed, stop_at_s=get_settings().stop_at_s)
-        take_over(request, earlier_folders(here, prev_dir), here)
-        run = run_dynamics(request, here)
-        if not run.outcome.finished:
+        run = finished_run(request, here, earlier_folders(here, prev_dir))
+        if run is None:
             return Response(replace=self.make(structure, prev_dir=str(here)))
-        return aimd_document(request, run, self.mobile).model_copy(
-            update={"trajectory": {"hdf5_base64": base64.b64encode(run.trajectory.read_bytes()).decode()}}
-        )
+        return with_trajectory(request, run, self.mobile)
+
+
+def finished_run(request: AimdRequest, folder: Path, earlier: list[Path]) -> AimdRun | None:
+    """Return the run in a folder, gone on with from where an earlier one stopped; None if its time was over first."""
+    take_over(request, earlier, folder)
+    run = run_dynamics(request, folder)
+    return run if run.outcome.finished else None
+
+
+def with_trajectory(request: AimdRequest, run: AimdRun, mobile: str) -> AimdDoc:
+    """Return the document of a finished run with its trajectory."""
+    packed = {"hdf5_base64": base64.b64encode(run.trajectory.read_bytes()).decode()}
+    return aimd_document(request, run, mobile).model_copy(update={"trajectory": packed})
 
 
 def aimd_document(request: AimdRequest, run: AimdRun, mobile: str) -> AimdDoc:
