@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lzc_flows.errors import InputError
-from lzc_flows.ranking.normalise import NORMALISATIONS, min_max, rank_fraction
+from lzc_flows.ranking.normalise import NORMALISATIONS, Goal, desirability, min_max, rank_fraction
 
 finite = st.floats(-1e3, 1e3).map(lambda value: round(value, 6))
 columns = st.lists(st.one_of(finite, st.just(math.nan), st.just(math.inf)), max_size=12)
@@ -77,3 +77,26 @@ def test_min_max_is_affine_invariant(values: list[float], scale: float, shift: f
 def test_rank_fraction_ignores_any_increasing_map(values: list[int]) -> None:
     mapped = np.exp(np.asarray(values) / 10)
     np.testing.assert_array_equal(rank_fraction(mapped, "lower"), rank_fraction(values, "lower"))
+
+
+def test_desirability_by_hand() -> None:
+    barriers = [0.2, 0.3, 0.375, 0.6, 0.7, math.inf, math.nan]
+    expected = [1, 1, 0.75, 0, 0, 0, math.nan]
+    np.testing.assert_allclose(desirability(barriers, "lower", Goal(0.6, 0.3)), expected, rtol=1e-12)
+    squared = [1, 1, 0.75**2, 0, 0, 0, math.nan]
+    np.testing.assert_allclose(desirability(barriers, "lower", Goal(0.6, 0.3, 2)), squared, rtol=1e-12)
+    conductivities = [10.0, 100.0, 1000.0, -math.inf]
+    np.testing.assert_allclose(
+        desirability(conductivities, "higher", Goal(0, 400, 0.5)), [math.sqrt(10 / 400), 0.5, 1, 0], rtol=1e-12
+    )
+    with pytest.raises(InputError, match="better direction"):
+        desirability([-math.inf], "lower", Goal(0.6, 0.3))
+
+
+@given(values=st.lists(finite, min_size=2, max_size=8), shape=st.floats(0.2, 5))
+def test_desirability_is_absolute_and_keeps_the_order(values: list[float], shape: float) -> None:
+    goal = Goal(800.0, -500.0, shape)
+    found = desirability(values, "lower", goal)
+    np.testing.assert_array_equal(found[:1], desirability(values[:1], "lower", goal))
+    assert (np.diff(found[np.argsort(values)]) <= 0).all()
+    assert ((found >= 0) & (found <= 1)).all()

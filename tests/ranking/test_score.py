@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from lzc_flows.errors import InputError
-from lzc_flows.ranking.score import RankingSpec, describe, rank
+from lzc_flows.ranking.score import rank
+from lzc_flows.ranking.spec import RankingSpec, describe
 
 CRITERIA_OF_TABLE = ["barrier_1d", "barrier_2d", "barrier_3d", "cost_usd_per_kg"]
 barrier = st.floats(0.1, 3).map(lambda value: round(value, 3))

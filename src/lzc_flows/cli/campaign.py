@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lzc_flows.cli.common import JsonFlag, emit_json, number_text, stderr, stdout
+from lzc_flows.cli.common import JsonFlag, emit_json, stderr, stdout
+from lzc_flows.cli.ranking import print_explanation, print_ranking
 from lzc_flows.cli.session import CampaignArgument, Session, WorkersOption
 from lzc_flows.cli.status import finish
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from lzc_flows.documents.ranking import RankingDoc
     from lzc_flows.launch.submit import Submission
 
+ExplainOption = Annotated[
+    str | None,
+    typer.Option(metavar="KEY", help="Say what this candidate's scores are made of; writes no files."),
+]
 ReplaceFlag = Annotated[
     bool,
     typer.Option("--replace", help="Let candidates go that the campaign of this name held before; results stay."),
@@ -84,7 +89,7 @@ def run(
     finish(outcome.status, json_output)
 
 
-def rank(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
+def rank(campaign: CampaignArgument, explain: ExplainOption = None, json_output: JsonFlag = False) -> None:
     """Rank CAMPAIGN's candidates from the database; write heatmap and table into its report folder."""
     from lzc_flows.database.candidates import build_candidates
     from lzc_flows.jobs.rank import rank_campaign
@@ -92,11 +97,28 @@ def rank(campaign: CampaignArgument, json_output: JsonFlag = False) -> None:
     session = Session(campaign)
     build_candidates(session.database)
     document = rank_campaign(session.database, session.name, session.campaign.spec.ranking)
+    if explain is not None:
+        _explain(session, document, explain, json_output)
+        return
     _report(session, document)
     if json_output:
-        emit_json(document.rows)
+        emit_json(document.model_dump())
     else:
-        _print_ranking(document)
+        print_ranking(document)
+
+
+def _explain(session: Session, document: RankingDoc, name: str, json_output: bool) -> None:
+    from lzc_flows.database.lookup import find_candidate
+    from lzc_flows.jobs.rank import explain_candidate
+    from lzc_flows.ranking.spec import SCORES
+
+    summary = find_candidate(session.database, name, session.name)
+    parts = {score: explain_candidate(document, score, summary) for score in SCORES}
+    row = next(row for row in document.rows if row["key"] == summary["key"])
+    if json_output:
+        emit_json({**row, "parts": {score: [asdict(part) for part in some] for score, some in parts.items()}})
+    else:
+        print_explanation(row, parts)
 
 
 def _submission(replacing: bool) -> Submission:
@@ -118,21 +140,3 @@ def _report(session: Session, document: RankingDoc) -> None:
     )
     for path in (files.heatmap_png, files.heatmap_svg, files.table_csv):
         stderr.print(f"wrote {path}", highlight=False, soft_wrap=True)
-
-
-def _print_ranking(document: RankingDoc) -> None:
-    from rich.table import Table
-
-    table = Table(title=f"{document.campaign}: ranked by performance and cost", title_justify="left")
-    for heading in ("Rank", "Cation", "Grid", "Performance", "Performance–cost", "Missing"):
-        table.add_column(heading)
-    for row in document.rows:
-        table.add_row(
-            str(row["rank_performance_cost"] or "-"),
-            row["cation"],
-            row["column"],
-            number_text(row["performance"]),
-            number_text(row["performance_cost"]),
-            row["missing"],
-        )
-    stdout.print(table)

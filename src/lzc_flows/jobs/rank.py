@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import pandas as pd
 from jobflow import Maker, job
 
 from lzc_flows.database.candidates import build_candidates
-from lzc_flows.database.queries import ranking_table
 from lzc_flows.database.stores import Database, connect
+from lzc_flows.database.table import ranking_table
 from lzc_flows.documents.ranking import RankingDoc
 from lzc_flows.errors import InputError
-from lzc_flows.ranking.score import RankingSpec, rank
+from lzc_flows.ranking.assessment import assess
+from lzc_flows.ranking.explain import Part, explain
+from lzc_flows.ranking.spec import RankingSpec, Score
 
 
 @dataclass
@@ -33,9 +36,9 @@ class RankMaker(Maker):
     name: str = "rank"
     ranking: RankingSpec = field(default_factory=RankingSpec)
 
-    @job(output_schema=RankingDoc)
+    @job(output_schema=RankingDoc, data=["rows", "sensitivity"])
     def make(self, campaign: str, prev_dir: str | Path | None = None) -> RankingDoc:
-        """Return the ranking as it follows from the database now.
+        """Return the ranking as it follows from the database now; what is long goes to the data store.
 
         Parameters
         ----------
@@ -54,13 +57,44 @@ def rank_campaign(database: Database, campaign: str, spec: RankingSpec) -> Ranki
     table = ranking_table(database, campaign)
     if table.empty:
         raise InputError(f"campaign {campaign!r}: no candidates in the database; submit it first")
-    ranked = rank(table, spec)
+    return ranking_document(campaign, table, spec)
+
+
+def ranking_document(campaign: str, table: pd.DataFrame, spec: RankingSpec) -> RankingDoc:
+    """Return the ranking of a table as `ranking_table` has it."""
+    found = assess(table, spec)
     return RankingDoc(
         campaign=campaign,
         ranking=spec.model_dump(mode="json"),
         fingerprint=fingerprint(table, spec),
-        rows=[_row(row) for row in ranked.to_dict(orient="records")],
+        tiers=found.tiers,
+        sensitivity=found.sensitivity,
+        rows=_rows(found.table),
     )
+
+
+def explain_candidate(document: RankingDoc, score: Score, summary: Mapping[str, Any]) -> list[Part]:
+    """Return what a candidate's score is made of, down to the task documents.
+
+    Parameters
+    ----------
+    document
+        A ranking that holds the candidate.
+    score
+        Which score.
+    summary
+        The candidate's summary.
+
+    Raises
+    ------
+    InputError
+        The candidate is not of the ranking's campaign.
+    """
+    row = next((row for row in document.rows if row["key"] == summary["key"]), None)
+    if row is None:
+        raise InputError(f"candidate {summary['key']!r}: not in campaign {document.campaign!r}")
+    documents = {stage: record["uuid"] for stage, record in summary["stages"].items()}
+    return explain(row, score, RankingSpec(**document.ranking), documents)
 
 
 def fingerprint(table: pd.DataFrame, spec: RankingSpec) -> str:
@@ -70,17 +104,26 @@ def fingerprint(table: pd.DataFrame, spec: RankingSpec) -> str:
 
 
 def ranked_table(document: RankingDoc) -> pd.DataFrame:
-    """Return a ranking document's rows as `ranking.score.rank` returns them."""
+    """Return a ranking document's rows as `ranking.assessment.assess` returns them."""
     table = pd.DataFrame(document.rows)
-    ranks = [name for name in table.columns if name.startswith("rank_")]
-    numbers = [name for name in table.columns if name not in {"key", "cation", "column", "missing", *ranks}]
-    return table.astype(dict.fromkeys(ranks, "Int64") | dict.fromkeys(numbers, float))
+    kinds = {name: _WORDS.get(name, "Int64" if name.startswith("rank_") else "float") for name in table.columns}
+    return table.astype(kinds)
 
 
-def _row(row: dict[Any, Any]) -> dict[str, Any]:
-    """Return a row of plain Python numbers, None where missing."""
-    return {name: None if pd.isna(value) else _plain(value) for name, value in row.items()}
+_WORDS = {
+    **dict.fromkeys(("key", "cation", "column", "tier", "stability", "missing", "why_missing"), "str"),
+    "pareto": "boolean",
+}
+"""Kinds of the columns that are no numbers."""
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows of plain Python values, None where missing."""
+    columns = [
+        [
+            None if lacks else value
+            for value, lacks in zip(table[name].tolist(), table[name].isna().tolist(), strict=True)
+        ]
+        for name in table.columns
+    ]
+    return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -2,70 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, field_validator
 
-from lzc_flows.documents.model import FrozenModel
 from lzc_flows.errors import InputError
-from lzc_flows.ranking.criteria import COST, CRITERIA
-from lzc_flows.ranking.normalise import NORMALISATIONS, NormalisationName
+from lzc_flows.ranking.criteria import CRITERIA
+from lzc_flows.ranking.normalise import NORMALISATIONS, desirability
+from lzc_flows.ranking.spec import IDENTITY_COLUMNS, SCORES, RankingSpec
 
-Score = Literal["performance", "performance_cost"]
-SCORES: tuple[Score, ...] = ("performance", "performance_cost")
-
-PRISTINE = "pristine"
-"""The `cation` of the undoped reference."""
-
-IDENTITY_COLUMNS = ("key", "cation", "column")
-
-_Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_PERFORMANCE_CRITERIA = [name for name in CRITERIA if name != COST.name]
-
-
-class RankingSpec(FrozenModel):
-    """How candidates are ranked.
-
-    performance = Σ wᵢ·nᵢ / Σ wᵢ over the normalised criteria nᵢ, and
-    performance_cost = (1 − cost_weight)·performance + cost_weight·(normalised cost).
-    """
-
-    performance: dict[str, _Weight] = Field(
-        default={"barrier_1d": 1.0, "barrier_3d": 1.0},
-        min_length=1,
-        description="Weight (> 0) of each criterion of the performance score; only their ratios matter.",
-    )
-    cost_weight: float = Field(
-        default=0.5, ge=0, le=1, description="Share of the normalised cost in the performance–cost score."
-    )
-    normalisation: NormalisationName = Field(
-        default="min-max", description="How each criterion is brought to [0, 1], 1 = best of the table."
-    )
-
-    @field_validator("performance")
-    @classmethod
-    def _known_criteria(cls, performance: dict[str, float]) -> dict[str, float]:
-        if unknown := sorted(set(performance) - set(_PERFORMANCE_CRITERIA)):
-            allowed = ", ".join(_PERFORMANCE_CRITERIA)
-            raise InputError(f"unknown performance criterion {unknown[0]!r}: allowed are {allowed}")
-        return performance
-
-    @property
-    def criteria(self) -> list[str]:
-        """Names of the criteria that either score needs, the cost last."""
-        return list(dict.fromkeys(name for score in SCORES for name in self.weights(score)))
-
-    def weights(self, score: Score) -> dict[str, float]:
-        """Weight of each normalised criterion in a score: they add up to 1, a weight of 0 is left out."""
-        total = sum(self.performance.values())
-        performance = {name: weight / total for name, weight in self.performance.items()}
-        if score == "performance":
-            return performance
-        weighted = {name: (1 - self.cost_weight) * weight for name, weight in performance.items()}
-        weighted[COST.name] = self.cost_weight
-        return {name: weight for name, weight in weighted.items() if weight > 0}
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 
 def rank(table: pd.DataFrame, spec: RankingSpec) -> pd.DataFrame:
@@ -101,10 +49,9 @@ def rank(table: pd.DataFrame, spec: RankingSpec) -> pd.DataFrame:
         A column is missing or not numeric, a key occurs twice, or a value is infinite in the better
         direction.
     """
-    ranking = _checked(table, spec)
-    normalise = NORMALISATIONS[spec.normalisation]
+    ranking = checked(table, spec)
     for name in spec.criteria:
-        ranking[f"{name}_normalised"] = normalise(ranking[name].to_numpy(), CRITERIA[name].direction)
+        ranking[f"{name}_normalised"] = normalised(ranking[name].to_numpy(), name, spec)
     for score in SCORES:
         contributions = {
             f"{name}_in_{score}": weight * ranking[f"{name}_normalised"] for name, weight in spec.weights(score).items()
@@ -113,25 +60,38 @@ def rank(table: pd.DataFrame, spec: RankingSpec) -> pd.DataFrame:
         total = sum(contributions.values())
         ranking = ranking.assign(**contributions, **{score: total})
         ranking[f"rank_{score}"] = ranking[score].rank(ascending=False, method="min").astype("Int64")
-    absent = ranking[spec.criteria].isna()
-    ranking["missing"] = pd.Series([";".join(absent.columns[row]) for row in absent.to_numpy()], dtype=str)
+    ranking["missing"] = missing(ranking, spec.criteria)
     return ranking.sort_values(
         ["performance_cost", "performance", "key"], ascending=[False, False, True], na_position="last"
     ).reset_index(drop=True)
 
 
-def describe(spec: RankingSpec) -> dict[str, str]:
-    """Say in one line each what the two scores and the normalisation are, for captions and file headers."""
-    lines: dict[str, str] = {}
-    for score in SCORES:
-        terms = (f"{weight:.3g} × {CRITERIA[name].label}" for name, weight in spec.weights(score).items())
-        lines[score] = " + ".join(terms)
-    lines["normalisation"] = f"{spec.normalisation} over the candidates of this table, 1 = best"
-    return lines
+def normalised(values: ArrayLike, name: str, spec: RankingSpec) -> NDArray[np.float64]:
+    """Return values of a criterion brought to [0, 1] as the spec says, 1 = best, NaN where missing."""
+    direction = CRITERIA[name].direction
+    if spec.normalisation == "desirability":
+        return desirability(values, direction, spec.desirability[name].goal)
+    return NORMALISATIONS[spec.normalisation](values, direction)
 
 
-def _checked(table: pd.DataFrame, spec: RankingSpec) -> pd.DataFrame:
-    """Identity and criteria columns of `table` as a new frame, the criteria as float64."""
+def missing(table: pd.DataFrame, criteria: list[str]) -> pd.Series:
+    """Return for each row which of these criteria it lacks, joined by semicolons."""
+    absent = table[criteria].isna().to_numpy()
+    named = {
+        row: ";".join(name for name, lacks in zip(criteria, row, strict=True) if lacks)
+        for row in set(map(tuple, absent))
+    }
+    return pd.Series([named[tuple(row)] for row in absent], index=table.index, dtype=str)
+
+
+def checked(table: pd.DataFrame, spec: RankingSpec) -> pd.DataFrame:
+    """Return the identity and criteria columns of a table as a new frame, the criteria as float64.
+
+    Raises
+    ------
+    InputError
+        A column is missing or not numeric, or a key occurs twice.
+    """
     for name in (*IDENTITY_COLUMNS, *spec.criteria):
         if name not in table.columns:
             raise InputError(f"the table of candidates has no column {name!r}")
