@@ -104,10 +104,13 @@ def test_recover_counts_what_was_lost_and_what_had_failed(lzc: Callable, path: P
 def test_a_campaign_without_results_ranks_with_everything_missing(lzc: Callable, path: Path, tmp_path: Path) -> None:
     lzc("submit", path)
     result = lzc("rank", "tiny", "--json")
-    rows = document(result)
-    assert len(rows) == 2
+    ranking = document(result)
+    rows = ranking["rows"]
+    assert (len(rows), ranking["campaign"]) == (2, "tiny")
+    assert [(tier["tier"], tier["candidates"]) for tier in ranking["tiers"]] == [("static", 0)]
     for row in rows:
         assert row["missing"] == "barrier_1d;barrier_3d"
+        assert row["why_missing"] == "barrier_1d: no result of bvse; barrier_3d: no result of bvse"
         assert row["cost_usd_per_kg"] > 0
         for name in ("performance", "performance_cost", "rank_performance", "barrier_1d", "barrier_1d_normalised"):
             assert row[name] is None
@@ -117,7 +120,12 @@ def test_a_campaign_without_results_ranks_with_everything_missing(lzc: Callable,
     table = lzc("rank", "tiny").out
     assert "Ti3+" in table
     assert "pristine" in table
-    assert "barrier_1d;barrier_3d" in table
+    assert "no result of bvse" in table
+    explained = document(lzc("rank", "tiny", "--explain", rows[0]["key"], "--json"))
+    assert explained["key"] == rows[0]["key"]
+    assert [part["weight"] for part in explained["parts"]["performance"]] == [0, 0]
+    assert "no result of bvse" in lzc("rank", "tiny", "--explain", rows[0]["key"]).out
+    assert lzc("rank", "tiny", "--explain", "nobody").code == 2
 
 
 @pytest.mark.parametrize("command", ["status", "recover", "query", "rank", "submit", "advance", "work", "run"])

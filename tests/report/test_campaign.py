@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lzc_flows.ranking.score import RankingSpec, rank
+from lzc_flows.ranking.score import rank
+from lzc_flows.ranking.spec import RankingSpec
 from lzc_flows.report.campaign import write_report
 
 

@@ -18,7 +18,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
 from lzc_flows.errors import InputError
-from lzc_flows.ranking.score import RankingSpec, rank
+from lzc_flows.ranking.score import rank
+from lzc_flows.ranking.spec import RankingSpec
+from lzc_flows.report import heatmap
 from lzc_flows.report.heatmap import draw_heatmap, write_heatmap
 
 SPEC = RankingSpec()
@@ -204,3 +206,24 @@ def test_bad_tables_are_refused(candidates: pd.DataFrame) -> None:
     for cation in ("Xx3+", "titanium", "Ti-", ""):
         with pytest.raises(InputError, match="element with its charge"):
             draw_heatmap(ranking.tail(1).assign(cation=cation), SPEC)
+
+
+def test_a_large_grid_is_a_mesh_with_the_five_best_on_it() -> None:
+    number = heatmap.MANY + 10
+    table = pd.DataFrame(
+        {
+            "key": [f"c{place:04d}" for place in range(number)],
+            "cation": [("Ti3+", "Al3+", "Nb5+")[place % 3] for place in range(number)],
+            "column": [f"2d ×{place // 3}" for place in range(number)],
+            "barrier_1d": [math.nan if place == 7 else 0.3 + place / number for place in range(number)],
+            "barrier_3d": 0.5,
+            "cost_usd_per_kg": 8.0,
+        }
+    )
+    figure = draw_heatmap(rank(table, RankingSpec()), RankingSpec())
+    for axes in figure.axes[:2]:
+        (mesh,) = axes.collections
+        colors = mesh.get_array()
+        assert (colors[..., 3] > 0).sum() == number
+        assert [text.get_text() for text in axes.texts] == ["1", "2", "3", "4", "5"]
+        assert not axes.patches

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lzc_flows.ranking.score import RankingSpec, rank
+from lzc_flows.ranking.score import rank
+from lzc_flows.ranking.spec import RankingSpec
 from lzc_flows.report.table import write_csv
 
 SPEC = RankingSpec(performance={"barrier_1d": 3, "barrier_3d": 1}, cost_weight=0.2)

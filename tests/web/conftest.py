@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import io
 import secrets
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,14 +105,3 @@ def evil(site: Site) -> Iterator[str]:
         collections(name).delete_one({"key": EVIL})
     for name in ("fireworks", "launches"):
         collections(name).delete_one({"fw_id": 900})
-
-
-@pytest.fixture(scope="session")
-def wait_until() -> Callable[..., None]:
-    def wait(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    return wait

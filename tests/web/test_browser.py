@@ -36,11 +36,12 @@ def url(site) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser():
+    """A browser whose pages share what they have loaded."""
     # software WebGL, because machines of tests have no display; root has no sandbox
     with playwright.sync_playwright() as driver:
         arguments = ["--no-sandbox", "--enable-unsafe-swiftshader"]
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield chromium
+        yield chromium.new_context()
         chromium.close()
 
 

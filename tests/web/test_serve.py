@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -7,6 +8,8 @@ import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from lzc_flows.web.serve import allowed_hosts, is_loopback, take_port, url_of
 
@@ -59,3 +62,27 @@ def test_ctrl_c_ends_it_in_order(database) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def lonely_shell(own_campaigns: Path) -> list[str]:
+    """A shell in a network of its own, of which nobody outside hears anything."""
+    shell = ["unshare", "--net", "sh", "-c"]
+    if shutil.which("unshare") is None or subprocess.run([*shell, "ip link set lo up"], check=False).returncode:
+        pytest.skip("no network of its own may be made here")
+    return shell
+
+
+def test_a_page_that_others_can_read_says_so(lonely_shell: list[str]) -> None:
+    command = f"ip link set lo up && exec {LZC} web --host 0.0.0.0 --port 0"
+    process = subprocess.Popen([*lonely_shell, command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        assert process.stderr.readline() == (
+            "lzc: everyone who reaches 0.0.0.0 can read all campaigns, without a password; nobody can change any\n"
+        )
+        assert process.stdout.readline().startswith("http://0.0.0.0:")
+    finally:
+        process.kill()
+        process.communicate()

@@ -14,6 +14,7 @@ from lzc_flows.database.fields import BOOKKEEPING, field_of
 from lzc_flows.database.lookup import stage_structure
 from lzc_flows.database.stores import TASKS, Database
 from lzc_flows.documents.aimd import AimdDoc
+from lzc_flows.documents.arrhenius import ArrheniusStageDoc
 from lzc_flows.documents.base import Document
 from lzc_flows.documents.bvse import BvseDoc
 from lzc_flows.documents.candidate import STAGES, CandidateDoc
@@ -21,6 +22,7 @@ from lzc_flows.documents.electronic import ElectronicDoc
 from lzc_flows.documents.neb import HopNetworkDoc
 from lzc_flows.documents.order import OrderDoc
 from lzc_flows.documents.relax import RelaxDoc
+from lzc_flows.documents.thermodynamics import ThermodynamicsDoc
 from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
 from lzc_flows.trajectory.model import Trajectory
@@ -32,7 +34,9 @@ _DOCUMENTS: dict[str, type[Document]] = {
     "order": OrderDoc,
     "relax": RelaxDoc,
     "bvse": BvseDoc,
+    "stability": ThermodynamicsDoc,
     "aimd": AimdDoc,
+    "arrhenius": ArrheniusStageDoc,
     "cineb": HopNetworkDoc,
     "electronic": ElectronicDoc,
 }

@@ -28,6 +28,7 @@ from lzc_flows.cli import (
     query,
     recover,
     rehearse,
+    report,
     status,
     web,
 )
@@ -47,6 +48,7 @@ for group in (
     launch,
     status,
     recover,
+    report,
     query,
     grid,
     order,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lzc_flows.ranking.score import RankingSpec
+from lzc_flows.ranking.spec import RankingSpec
 from lzc_flows.report.heatmap import write_heatmap
 from lzc_flows.report.table import write_csv
 

@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch, Rectangle
 from pymatgen.core import Element
 
 from lzc_flows.errors import InputError
-from lzc_flows.ranking.score import PRISTINE, SCORES, RankingSpec, Score, describe
+from lzc_flows.ranking.spec import PRISTINE, SCORES, RankingSpec, Score, describe
 from lzc_flows.report.figure import INK, SOFT_INK, figure_style, write_png, write_svg
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 TOP = 5
 """How many candidates of each panel are circled."""
+
+MANY = 1000
+"""Candidates from which on cells are small and hold no numbers."""
 
 _PANEL_TITLES: dict[Score, str] = {"performance": "Performance", "performance_cost": "Performance–cost"}
 _COLORMAP = colormaps["viridis"]
@@ -122,9 +125,21 @@ class _Grid:
         return max(len(self.columns), 1)
 
     @property
+    def is_large(self) -> bool:
+        """Whether the cells are too many to be read one by one."""
+        return len(self.candidates) >= MANY
+
+    @property
     def cell_in(self) -> float:
         """Side of a cell in inches: small grids get large cells."""
+        if self.is_large:
+            return float(min(0.2, 8 / max(self.width, self.height)))
         return float(np.clip(9 / self.width, 0.40, 0.62))
+
+    @property
+    def cell_width_in(self) -> float:
+        """Width of a cell in inches: where there are many rows, cells are low, but wide enough for a cation's name."""
+        return max(self.cell_in, min(0.25, 20 / self.width)) if self.is_large else self.cell_in
 
     @property
     def has_blanks(self) -> bool:
@@ -181,7 +196,7 @@ def natural_order(label: str) -> list[tuple[float, str]]:
 
 def _draw(grid: _Grid, spec: RankingSpec, title: str) -> Figure:
     """Place the parts in inches from the lower left corner of the lower panel; saving fits the page."""
-    width, height = grid.width * grid.cell_in, grid.height * grid.cell_in
+    width, height = grid.width * grid.cell_width_in, grid.height * grid.cell_in
     total = 2 * height + _PANEL_GAP_IN
     figure = Figure(figsize=(width, total))
     for score, bottom in zip(SCORES, (height + _PANEL_GAP_IN, 0.0), strict=True):
@@ -215,7 +230,7 @@ def _draw_panel(axes: Axes, grid: _Grid, score: Score) -> None:
     axes.set_ylim(grid.height, 0)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0, pad=4, labelcolor=INK)
-    size = min(10, 20 * grid.cell_in)
+    size = min(10, 20 * grid.cell_width_in)
     axes.tick_params(axis="x", pad=4 + size)
     axes.set_xticks(
         [edge + 0.5 for edge in grid.cations.values()],
@@ -224,10 +239,14 @@ def _draw_panel(axes: Axes, grid: _Grid, score: Score) -> None:
         va="baseline",
         parse_math=True,
     )
-    axes.set_yticks(np.arange(len(grid.columns)) + 0.5, grid.columns, fontsize=8.5)
+    every = max(1, round(0.15 / grid.cell_in))  # rows to a label, so that labels do not overlap
+    axes.set_yticks(np.arange(len(grid.columns))[::every] + 0.5, grid.columns[::every], fontsize=8.5)
     axes.set_title(_PANEL_TITLES[score], loc="left", fontsize=10, fontweight="bold", color=INK)
     scored = grid.candidates[score].notna()
     best = grid.candidates[scored].sort_values([f"rank_{score}", "key"]).head(TOP)
+    if grid.is_large:
+        _draw_many(axes, grid.candidates, score, best)
+        return
     for row in grid.candidates.itertuples():
         value = getattr(row, score)
         if np.isnan(value):
@@ -237,6 +256,24 @@ def _draw_panel(axes: Axes, grid: _Grid, score: Score) -> None:
         else:
             rank = int(getattr(row, f"rank_{score}")) if row.Index in best.index else None
             _draw_cell(axes, grid, (row.x, row.y, row.height), value, rank)
+
+
+def _draw_many(axes: Axes, candidates: pd.DataFrame, score: Score, best: pd.DataFrame) -> None:
+    """Draw all cells as one mesh, without numbers, and a badge on each of the best."""
+    left, top = candidates["x"].to_numpy(), candidates["y"].to_numpy()
+    bottom = top + candidates["height"].to_numpy()
+    across = np.unique(np.concatenate([left, left + 1]))
+    values = candidates[score].to_numpy()
+    found = _COLORMAP(_SCALE(values))
+    found[np.isnan(values)] = to_rgba(_NOT_COMPUTED["facecolor"])
+    colors = np.zeros((int(bottom.max()), across.size - 1, 4))  # transparent where nothing is
+    for place, first, last, color in zip(np.searchsorted(across, left), top, bottom, found, strict=True):
+        colors[int(first) : int(last), place] = color
+    axes.pcolormesh(across, np.arange(len(colors) + 1), colors, rasterized=True)
+    for row in best.itertuples():
+        badge = {"boxstyle": "circle,pad=0.15", "facecolor": "white", "edgecolor": "black", "linewidth": 0.6}
+        place = (row.x + 0.5, row.y + row.height / 2)
+        axes.text(*place, str(getattr(row, f"rank_{score}")), fontsize=7, ha="center", va="center", bbox=badge)
 
 
 def _draw_cell(axes: Axes, grid: _Grid, place: tuple[float, float, float], value: float, rank: int | None) -> None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import plotly
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -19,6 +18,7 @@ from starlette.templating import Jinja2Templates
 from starlette.types import ASGIApp
 
 from lzc_flows.errors import InputError
+from lzc_flows.report.page.assets import PLOTLY, SHARED
 from lzc_flows.web.data import data_routes
 from lzc_flows.web.guard import ReadOnly
 from lzc_flows.web.live import Live
@@ -29,12 +29,14 @@ POLL_S = 3.0
 """How often an open page asks for what is new, in s."""
 
 FILES = {
-    "style": FOLDER / "static" / "style.css",
+    "style": SHARED / "style.css",
+    "figures": SHARED / "figures.js",
+    "live_style": FOLDER / "static" / "live.css",
     "live": FOLDER / "static" / "live.js",
     "charts": FOLDER / "static" / "charts.js",
     "icon": FOLDER / "static" / "icon.svg",
     # as the installed plotly brings it: nothing is fetched from elsewhere
-    "plotly": Path(plotly.__file__).parent / "package_data" / "plotly.min.js",
+    "plotly": PLOTLY,
 }
 """The files that pages use, by name."""
 

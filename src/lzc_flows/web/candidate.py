@@ -5,23 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lzc_flows.database.stores import CANDIDATES, PLAN, TASKS, Database
-from lzc_flows.documents.candidate import CandidateDoc, PlannedCandidate
+from lzc_flows.database.stores import CANDIDATES, PLAN, Database
 from lzc_flows.errors import InputError
 from lzc_flows.launch.queued import QueuedIn
 from lzc_flows.launch.tries import history
-
-_ELSEWHERE = {"key", "stage_keys", "campaigns", "stages", "built_from", "corrections", "engines"}
-"""Fields of a summary that the page shows in places of their own, not among the numbers."""
-
-
-@dataclass(frozen=True)
-class Number:
-    """A field of a summary, with what it means and its unit in words."""
-
-    name: str
-    value: Any
-    description: str
+from lzc_flows.report.numbers import Number, numbers_of
 
 
 @dataclass(frozen=True)
@@ -83,12 +71,12 @@ class CandidateView:
     @property
     def known(self) -> list[Number]:
         """The numbers that are there."""
-        return [number for number in self._numbers if number.value is not None]
+        return [number for number in numbers_of(self.summary) if number.value is not None]
 
     @property
     def unknown(self) -> list[Number]:
         """Those that are not yet."""
-        return [number for number in self._numbers if number.value is None]
+        return [number for number in numbers_of(self.summary) if number.value is None]
 
     @property
     def traces(self) -> list[tuple[str, int, Try]]:
@@ -98,16 +86,6 @@ class CandidateView:
             for stage in self.stages
             for number, one in enumerate(stage.tries, start=1)
             if one.trace
-        ]
-
-    @property
-    def _numbers(self) -> list[Number]:
-        # results first, then what was planned
-        fields = sorted(CandidateDoc.model_fields.items(), key=lambda field: field[0] in PlannedCandidate.model_fields)
-        return [
-            Number(name, self.summary.get(name), info.description or "")
-            for name, info in fields
-            if name not in _ELSEWHERE
         ]
 
 
@@ -174,13 +152,3 @@ def _try(fw_id: int, launch: dict[str, Any]) -> Try:
         seconds=launch.get("runtime_secs"),
         trace=str((stored.get("_exception") or {}).get("_stacktrace") or "").strip(),
     )
-
-
-def read_output(database: Database, summary: dict[str, Any], stage: str, fields: tuple[str, ...]) -> dict[str, Any]:
-    """Return these fields (dotted names) of the document of a candidate's stage; empty where there is none."""
-    record = summary.get("stages", {}).get(stage)
-    if record is None:
-        return {}
-    wanted = {"_id": False, **{f"output.{name}": True for name in fields}}
-    task = database.collection(TASKS).find_one({"uuid": record["uuid"], "index": record["index"]}, wanted)
-    return (task or {}).get("output") or {}

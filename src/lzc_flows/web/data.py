@@ -11,14 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lzc_flows.api.stages import read_curves, read_structure, structures_of
 from lzc_flows.documents.finite import finite
 from lzc_flows.errors import InputError
+from lzc_flows.report.crystal import structure_json
+from lzc_flows.report.matrix import heatmap
 from lzc_flows.web.candidate import read_summary
-from lzc_flows.web.curves import read_curves
-from lzc_flows.web.heatmap import heatmap
 from lzc_flows.web.live import Live
 from lzc_flows.web.pages import candidate_url, table_view
-from lzc_flows.web.structure import read_structure, structure_json, structures_of
 from lzc_flows.web.table import look
 
 RETRY_S = "1"

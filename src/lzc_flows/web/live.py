@@ -5,15 +5,16 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from lzc_flows.api.table import read_table
 from lzc_flows.database.plans import campaign_document
 from lzc_flows.database.stores import CAMPAIGNS
 from lzc_flows.launch.outlook import Outlook, outlook_of
 from lzc_flows.launch.queued import QueuedIn
 from lzc_flows.launch.status import CampaignStatus, scan, status_of
+from lzc_flows.report.candidates import CampaignTable
 from lzc_flows.web.candidate import CandidateView, read_candidate
 from lzc_flows.web.readings import FRESH_S, Reading, Readings
 from lzc_flows.web.source import Source
-from lzc_flows.web.table import CampaignTable, read_table
 
 READERS = 2
 """Readings under way at a time: a page must not keep the server from the workers."""

@@ -15,11 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.templating import Jinja2Templates
 
+from lzc_flows.api.stages import structures_of
 from lzc_flows.errors import InputError
-from lzc_flows.web.heatmap import criteria_of
+from lzc_flows.report.matrix import criteria_of
+from lzc_flows.report.numbers import number_text
 from lzc_flows.web.live import Live
 from lzc_flows.web.progress import STATES, failure_groups, stage_progress
-from lzc_flows.web.structure import structures_of
 from lzc_flows.web.table import View, look
 
 FOLDER = Path(__file__).parent
@@ -160,21 +161,6 @@ def campaign_url(name: str, query: dict[str, str] | None = None) -> str:
 def candidate_url(name: str, key: str) -> str:
     """Return the address of a candidate's page."""
     return f"{campaign_url(name)}/candidate/{quote(key, safe='')}"
-
-
-def number_text(value: Any) -> str:
-    """Return a value as it is read: numbers to four digits, none as a dash, lists by commas."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        if math.isinf(value):
-            return "∞"
-        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.4e}"
-    if isinstance(value, list | tuple):
-        return ", ".join(number_text(entry) for entry in value)
-    return str(value)
 
 
 def clock_text(seconds: float) -> str:

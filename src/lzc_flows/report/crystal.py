@@ -1,4 +1,4 @@
-"""The crystal of a candidate's stage, turned and zoomed in the page."""
+"""A crystal to turn and to zoom in a page: atoms, bonds of the framework, the cell."""
 
 from __future__ import annotations
 
@@ -10,18 +10,8 @@ import plotly.graph_objects as go
 from ase.data import atomic_numbers, covalent_radii
 from pymatgen.core import Structure
 
-from lzc_flows.database.stores import Database
-from lzc_flows.errors import InputError
 from lzc_flows.report.landscape_html import scene_figure
 from lzc_flows.report.scene import Scene, structure_scene
-from lzc_flows.web.candidate import read_output
-
-STRUCTURES = {
-    "relax": ("structure", "relaxed"),
-    "aimd": ("final_structure", "after molecular dynamics"),
-    "order": ("structure", "ordered, not relaxed"),
-}
-"""For each stage that leaves a crystal, its field and the words for it; the one shown first comes first."""
 
 DEFAULT_MOBILE = "Li+"
 
@@ -29,28 +19,6 @@ _BOND = 1.15
 """Ions of the framework closer than this many times the sum of their covalent radii are joined."""
 
 _BOND_COLOR = "#8f8ca3"
-
-
-def structures_of(summary: dict[str, Any]) -> dict[str, str]:
-    """Return the stages of which a candidate has a crystal, with the words for it."""
-    return {stage: words for stage, (_, words) in STRUCTURES.items() if stage in summary.get("stages", {})}
-
-
-def read_structure(database: Database, summary: dict[str, Any], stage: str) -> Structure:
-    """Return the crystal that a stage left.
-
-    Raises
-    ------
-    InputError
-        The stage left none, or is not done.
-    """
-    if stage not in structures_of(summary):
-        raise InputError(f"structure {stage!r}: allowed are {', '.join(structures_of(summary)) or 'none yet'}")
-    name, _ = STRUCTURES[stage]
-    content = read_output(database, summary, stage, (name,)).get(name)
-    if content is None:
-        raise InputError(f"structure {stage!r}: its document is not in the database")
-    return Structure.from_dict(content)
 
 
 def structure_json(structure: Structure, mobile: str = DEFAULT_MOBILE) -> str:

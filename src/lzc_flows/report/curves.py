@@ -1,4 +1,4 @@
-"""The curves of a candidate's stages as Plotly figures: numbers and labels, which the page's script draws."""
+"""The curves of a candidate's stages as Plotly figures: numbers and labels, which a page's script draws."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import cycle
 from typing import Any
 
 import numpy as np
-from maggma.core import Store
 
-from lzc_flows.database.stores import Database
 from lzc_flows.documents.neb import HopDoc
 from lzc_flows.report.neb import COLORS, of_hop_doc
-from lzc_flows.web.candidate import read_output
+from lzc_flows.transport.conductivity import BOLTZMANN_EV
 
 _AXES = ("a", "b", "c")
+_PER_K = 1000.0  # the axis of an Arrhenius plot is 1000/T
+_ROOM_K = 300.0
 _SHOWN_LAGS = 0.5
 """Of a trajectory's length: beyond, few origins are left for a mean squared displacement."""
 
@@ -33,19 +33,6 @@ class Curves:
     def as_json(self) -> dict[str, Any]:
         """Return it as a JSON object."""
         return asdict(self)
-
-
-def read_curves(database: Database, summary: dict[str, Any]) -> list[Curves]:
-    """Return a figure for each stage of a candidate that left curves, in the order of the stages."""
-    found = []
-    for stage, (fields, draw) in _STAGES.items():
-        output = read_output(database, summary, stage, fields)
-        if stage == "bvse":
-            output = _fetched(database, output.get("network"))
-        curves = draw(output) if output else None
-        if curves is not None:
-            found.append(curves)
-    return found
 
 
 def order_curves(output: Mapping[str, Any]) -> Curves | None:
@@ -96,6 +83,32 @@ def aimd_curves(output: Mapping[str, Any]) -> Curves | None:
     return Curves("aimd", f"Mean squared displacement of {title}", "; ".join(diffusion["notes"]), data, layout)
 
 
+def arrhenius_curves(output: Mapping[str, Any]) -> Curves | None:
+    """Return diffusivities over inverse temperature with their 68 % intervals, and the line through them to 300 K."""
+    runs = [run["diffusion"] for run in output.get("runs", []) if run.get("diffusion")]
+    line = output.get("line")
+    if not runs:
+        return None
+    points = {point["temperature_k"]: point for point in runs}
+    data = [_points("molecular dynamics, 68 %", points, COLORS[6])]
+    notes = [f"{temperature}: {why}" for temperature, why in (output.get("left_out") or {}).items()]
+    if line:
+        low, high = line["sigma_300K_interval"]
+        name = f"Ea = {line['Ea_eV']:.3f} ± {line['Ea_standard_error']:.3f} eV"
+        inverse = np.linspace(_PER_K / max(points), _PER_K / _ROOM_K, 2)
+        away = inverse / (_PER_K * BOLTZMANN_EV) - line["mean_inverse_ev"]
+        data.append(_line(name, inverse.tolist(), np.exp(line["level"] - line["Ea_eV"] * away).tolist(), COLORS[0]))
+        words = f"σ(300 K) = {line['sigma_300K_mS_cm']:.3g} ({low:.3g}–{high:.3g}) mS/cm"
+        room = {_ROOM_K: {"D_cm2_s": line["D_300K_cm2_s"], "D_interval": line["D_300K_interval"]}}
+        data.append(_points(words, room, COLORS[0]))
+        notes += line["notes"]
+    elif output.get("no_line_because"):
+        notes.append(f"no line: {output['no_line_because']}")
+    layout = _layout("1000/T (1/K)", "Diffusivity (cm²/s)")
+    layout["yaxis"] = {"title": layout["yaxis"]["title"], "type": "log", "exponentformat": "power"}
+    return Curves("arrhenius", "Diffusivity over inverse temperature", "; ".join(notes), data, layout)
+
+
 def cineb_curves(output: Mapping[str, Any]) -> Curves | None:
     """Return the energy along each converged hop: the spline, and its images."""
     hops = [HopDoc.from_stored(hop) for hop in output.get("hops", [])]
@@ -126,31 +139,41 @@ def electronic_curves(output: Mapping[str, Any]) -> Curves | None:
     return Curves("electronic", f"Densities of states of {output['hop']}", "", data, layout) if data else None
 
 
-_STAGES: dict[str, tuple[tuple[str, ...], Any]] = {
+_OF_ARRHENIUS = (
+    *("line", "left_out", "no_line_because"),
+    *("runs.diffusion.temperature_k", "runs.diffusion.D_cm2_s", "runs.diffusion.D_interval"),
+)
+
+STAGE_CURVES: dict[str, tuple[tuple[str, ...], Any]] = {
     "order": (("shortlist.engine_energy_ev", "decided_by"), order_curves),
     "bvse": (("network",), bvse_curves),
     "aimd": (("diffusion",), aimd_curves),
+    "arrhenius": (_OF_ARRHENIUS, arrhenius_curves),
     "cineb": (("hops",), cineb_curves),
     "electronic": (("hop", "points.point", "points.gap_ev", "points.dos"), electronic_curves),
 }
 """For each stage that leaves curves, the fields of its document that they are made of, and what makes them."""
 
 
-def _fetched(database: Database, reference: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return what a document keeps in the data store; empty where nothing is."""
-    if not reference or "blob_uuid" not in reference:
-        return {}
-    store: Store = database.job_store().additional_stores["data"]  # type: ignore[has-type]
-    store.connect()
-    try:
-        found = store.query_one({"blob_uuid": reference["blob_uuid"]})
-    finally:
-        store.close()
-    return (found or {}).get("data") or {}
-
-
 def _line(name: str, x: Sequence[float], y: Sequence[float], color: str) -> dict[str, Any]:
     return {"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y, "line": {"color": color, "width": 2}}
+
+
+def _points(name: str, points: Mapping[float, Mapping[str, Any]], color: str) -> dict[str, Any]:
+    """Return diffusivities by temperature (K) as dots with their intervals."""
+    values = [point["D_cm2_s"] for point in points.values()]
+    ends = [point["D_interval"] for point in points.values()]
+    errors = {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - value for value, (_, high) in zip(values, ends, strict=True)],
+        "arrayminus": [value - low for value, (low, _) in zip(values, ends, strict=True)],
+        "thickness": 2,
+    }
+    marker = {"color": color, "symbol": "circle", "size": 8}
+    places = [_PER_K / temperature_k for temperature_k in points]
+    dots = {"type": "scatter", "mode": "markers", "name": name, "x": places, "y": values}
+    return dots | {"marker": marker, "error_y": errors}
 
 
 def _bar_color() -> dict[str, Any]:

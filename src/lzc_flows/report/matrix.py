@@ -8,11 +8,13 @@ from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pandas as pd
+
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.criteria import CRITERIA
-from lzc_flows.ranking.score import PRISTINE, SCORES
+from lzc_flows.ranking.spec import PRISTINE, SCORES
+from lzc_flows.report.candidates import SCORE_LABELS, CampaignTable
 from lzc_flows.report.heatmap import TOP, cation_order, natural_order
-from lzc_flows.web.table import SCORE_LABELS, CampaignTable
 
 AWAITED, FAILED, UNBOUNDED = 0, 1, 2
 """Why a cell has no number: not known yet, a stage failed, or infinite (nothing percolates)."""
@@ -102,17 +104,19 @@ def heatmap(table: CampaignTable, criterion: str, failed: Collection[str]) -> He
                 state[line][place] = None if math.isfinite(value) else _why(value, name in failed)
     known = int(rows[criterion].notna().sum())
     label, unit, lower = _words(criterion)
-    best = _best(z, key, 1 if lower else -1)
+    by = rows[f"rank_{criterion}"] if criterion in SCORES else rows[criterion] * (1 if lower else -1)
+    order = zip(rows["key"], pd.to_numeric(by, errors="coerce").to_numpy(float, na_value=math.nan), strict=True)
+    best = _best(key, {name: float(place) for name, place in order if math.isfinite(place)})
     return Heatmap(criterion, label, unit, lower, x, y, z, state, key, best, known, len(rows))
 
 
-def _best(z: list[list[float | None]], key: list[list[str | None]], sign: int) -> list[tuple[int, int]]:
-    """Return the cells of the best candidates; the host, which stands in all rows, counts once."""
-    cells: dict[str | None, tuple[float, int, int]] = {}
-    for line, row in enumerate(z):
-        for place, value in enumerate(row):
-            if value is not None:
-                cells.setdefault(key[line][place], (sign * value, line, place))
+def _best(key: list[list[str | None]], order: dict[str, float]) -> list[tuple[int, int]]:
+    """Return the cells of the candidates that come first in an order; the host, in all rows, counts once."""
+    cells: dict[str, tuple[float, int, int]] = {}
+    for line, row in enumerate(key):
+        for place, name in enumerate(row):
+            if name is not None and name in order:
+                cells.setdefault(name, (order[name], line, place))
     return [(line, place) for _, line, place in heapq.nsmallest(TOP, cells.values())]
 
 
