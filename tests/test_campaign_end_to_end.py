@@ -187,6 +187,7 @@ def test_everything_is_completed_and_reported(finished: Finished) -> None:
     assert finished.database.launches.count_documents({}) == 2 * len(STAGES) + 1  # and the ranking
     assert list(report(finished)) == ["heatmap.png", "heatmap.svg", "ranking.csv"]
     assert finished.place.workers() == []
+    assert finished.database.workers.count_documents({}) == 0  # none looks lost
 
 
 def test_summaries_hold_the_numbers_and_who_made_them(finished: Finished) -> None:
@@ -201,11 +202,13 @@ def test_summaries_hold_the_numbers_and_who_made_them(finished: Finished) -> Non
     )
 
 
-def test_the_ranking_has_every_component(finished: Finished) -> None:
+def test_the_ranking_has_every_component(finished: Finished, run_here: Callable) -> None:
     stored = finished.database.tasks.find_one({"metadata.stage": "rank"})["output"]
     assert stored["ranking"]["performance"] == {"barrier_1d": 1.0, "barrier_3d": 1.0}
-    assert [row["rank_performance"] for row in stored["rows"]] in ([1, 2], [2, 1])
-    for row in stored["rows"]:
+    ranked = json.loads(run_here("rank", "tiny", "--json").out)
+    assert ranked["fingerprint"] == stored["fingerprint"]
+    assert [row["rank_performance"] for row in ranked["rows"]] in ([1, 2], [2, 1])
+    for row in ranked["rows"]:
         for criterion in ("barrier_1d", "barrier_3d", "cost_usd_per_kg"):
             assert row[criterion] > 0
             assert 0 <= row[f"{criterion}_normalised"] <= 1
@@ -213,7 +216,7 @@ def test_the_ranking_has_every_component(finished: Finished) -> None:
         assert sum(parts) == pytest.approx(row["performance_cost"], rel=1e-12, abs=1e-12)
         assert row["missing"] == ""
     table = pd.read_csv(finished.place.folder / "campaigns/tiny/report/ranking.csv", comment="#")
-    assert list(table["key"]) == [row["key"] for row in stored["rows"]]
+    assert list(table["key"]) == [row["key"] for row in ranked["rows"]]
 
 
 def test_a_second_run_does_nothing_quickly(finished: Finished) -> None:
@@ -233,7 +236,7 @@ def test_ranking_twice_gives_the_same_bytes(finished: Finished, run_here: Callab
     before = report(finished)
     first, second = (run_here("rank", "tiny", "--json") for _ in range(2))
     assert first == second
-    assert [row["key"] for row in json.loads(first.out)]
+    assert [row["key"] for row in json.loads(first.out)["rows"]]
     assert report(finished) == before
     finished.printed += [first.out, first.err]
 
@@ -269,8 +272,8 @@ def test_a_second_campaign_shares_the_results_and_may_drop_a_cation(finished: Fi
     assert "let them go with --replace" in run_here("run", shrunk).err
     assert run_here("run", shrunk, "--replace").code == 0
     assert finished.database.launches.count_documents({}) == launches + 2
-    assert [row["cation"] for row in json.loads(run_here("rank", "shared", "--json").out)] == ["pristine"]
-    assert len(json.loads(run_here("rank", "tiny", "--json").out)) == 2
+    assert [row["cation"] for row in json.loads(run_here("rank", "shared", "--json").out)["rows"]] == ["pristine"]
+    assert len(json.loads(run_here("rank", "tiny", "--json").out)["rows"]) == 2
     check_complete(finished.database, "tiny")
 
 
@@ -368,7 +371,7 @@ def test_a_failed_job_is_named_and_the_rest_is_ranked(
             (line,) = [line for line in shown.out.splitlines() if line.startswith("failed: ")]
             assert line == f"failed: relax {failure['key']}: {failure['reason']}"
 
-            rows = {row["cation"]: row for row in json.loads(lzc("rank", "tiny", "--json").out)}
+            rows = {row["cation"]: row for row in json.loads(lzc("rank", "tiny", "--json").out)["rows"]}
             assert rows["pristine"]["performance"] == 1.0
             assert rows["pristine"]["missing"] == ""
             assert rows["Ti3+"]["missing"] == "barrier_1d;barrier_3d"
@@ -411,7 +414,7 @@ def test_the_best_candidate_alone_runs_molecular_dynamics(
             assert counts["bvse"] == {"COMPLETED": 2}
             assert counts["aimd"] == {"COMPLETED": 1}
             (best,) = json.loads(lzc("query", "tiny", "--where", "stability!=none", "--json").out)
-            ranked = json.loads(lzc("rank", "tiny", "--json").out)
+            ranked = json.loads(lzc("rank", "tiny", "--json").out)["rows"]
             assert best["key"] == min(ranked, key=lambda row: row["rank_performance"])["key"]
             assert best["aimd_temperature_k"] == 1100
             database = here.database()

@@ -42,6 +42,11 @@ ROOMS = [
 ]
 FLOOR = {room: number for number, rooms in enumerate(ROOMS) for room in rooms}
 HEAVY = {"pymatgen", "numba", "matplotlib", "mendeleev"}
+FOR_FEW_JOBS = {
+    *("atomate2.vasp", "custodian", "h5py", "matplotlib", "mendeleev", "numba", "pandas", "pymatgen.io.vasp"),
+    *("pymatgen.symmetry", "scipy.interpolate", "scipy.signal", "scipy.stats", "sympy"),
+}
+"""What takes long to import and only some jobs need, or only a ranking."""
 
 
 def name_of(path: Path) -> str:
@@ -126,3 +131,18 @@ def test_the_command_line_starts_without_heavy_packages() -> None:
     code = f"import sys, lzc_flows.cli.main; print(*sorted({HEAVY} & set(sys.modules)))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    "module", ["flows.candidate", "flows.coverage", "flows.treatable", "launch.allocation", "launch.worker"]
+)
+def test_batch_jobs_and_workers_start_without_what_few_jobs_need(module: str) -> None:
+    code = f"import sys, lzc_flows.{module}; print(*sorted({FOR_FEW_JOBS} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+def test_queries_need_no_tables() -> None:
+    code = "import sys, lzc_flows.database.queries, lzc_flows.launch.status; print('pandas' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False"]

@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from lzc_flows.errors import InputError
 from lzc_flows.transport.conductivity import BOLTZMANN_EV, nernst_einstein
@@ -184,6 +183,8 @@ def _with_errors(
     freedom = len(points) - 2
     inflation = math.sqrt(max(1.0, chi2 / freedom))
     level_error, energy_error = (inflation / math.sqrt(weight) for weight in weights)
+    from scipy import stats  # slow, and campaign files need only the words of this module
+
     probability = float(stats.chi2.sf(chi2, freedom))
     prefactor_error = math.hypot(level_error, mean * energy_error)
     prefactor = _exponential(math.inf, level + energy * mean, prefactor_error)
