@@ -230,6 +230,7 @@ def test_errors_and_kills_lose_nothing(vasp_stand_in: Any, uncut: AimdRun, tmp_p
 def test_a_killed_launch_goes_on_and_takes_its_vasp_along(
     vasp_stand_in: Any, uncut: AimdRun, tmp_path: Path, fork: Callable[..., Any]
 ) -> None:
+    vasp_stand_in.fail({"fault": "frozen", "kind": "md", "step": 20})  # or it might have ended before it is killed
     child = fork(run_dynamics, REQUEST, tmp_path)
     wait_until(written(tmp_path, 17))
     vasps = psutil.Process(child.pid).children(recursive=True)
