@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,6 +18,7 @@ from lzc_flows.api.stages import structures_of
 from lzc_flows.errors import InputError
 from lzc_flows.report.matrix import criteria_of
 from lzc_flows.report.numbers import number_text
+from lzc_flows.report.templates import strict_templates
 from lzc_flows.web.live import Live
 from lzc_flows.web.progress import STATES, failure_groups, stage_progress
 from lzc_flows.web.table import View, look
@@ -129,13 +129,7 @@ def make_templates(poll_s: float, assets: dict[str, str]) -> Jinja2Templates:
     assets
         Addresses of the scripts and the stylesheet, by name.
     """
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = strict_templates(FOLDER / "templates")
     environment.globals |= {
         "campaign_url": campaign_url,
         "candidate_url": candidate_url,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
 from lzc_flows.errors import InputError
 from lzc_flows.files import write_atomically
@@ -25,6 +25,7 @@ from lzc_flows.report.page.pareto import fronts_of
 from lzc_flows.report.page.rows import row_table
 from lzc_flows.report.page.table import columns_of, first_rows, table_data
 from lzc_flows.report.page.words import chemical, ion
+from lzc_flows.report.templates import strict_templates
 
 MOST_BYTES = 10_000_000
 """A report is to be sent by mail; larger ones are written, with a warning."""
@@ -101,13 +102,7 @@ def write_html(content: ReportContent, path: Path) -> int:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = strict_templates(_TEMPLATES)
     environment.filters |= {
         "number": number_text,
         "ion": ion,
