@@ -54,10 +54,19 @@ class RankMaker(Maker):
 
 def rank_campaign(database: Database, campaign: str, spec: RankingSpec) -> RankingDoc:
     """Return the ranking: a pure function of the candidates in the database and of the settings."""
+    return ranking_document(campaign, _candidates(database, campaign), spec)
+
+
+def campaign_fingerprint(database: Database, campaign: str, spec: RankingSpec) -> str:
+    """Return the fingerprint that the ranking will have, without ranking."""
+    return fingerprint(_candidates(database, campaign), spec)
+
+
+def _candidates(database: Database, campaign: str) -> pd.DataFrame:
     table = ranking_table(database, campaign)
     if table.empty:
         raise InputError(f"campaign {campaign!r}: no candidates in the database; submit it first")
-    return ranking_document(campaign, table, spec)
+    return table
 
 
 def ranking_document(campaign: str, table: pd.DataFrame, spec: RankingSpec) -> RankingDoc:

@@ -135,23 +135,25 @@ def _work_until_idle(setting: Setting, queue_more: Callable[[Campaign, Database,
 
 def _rank(setting: Setting) -> RankingDoc:
     """Return the ranking; its job runs unless one has seen the same candidates and settings."""
-    from lzc_flows.jobs.rank import RankMaker, rank_campaign  # slow, and batch jobs rank nothing
+    from lzc_flows.jobs.rank import RankMaker, campaign_fingerprint  # slow, and batch jobs rank nothing
 
     spec = setting.campaign.spec.ranking
-    wanted = rank_campaign(setting.database, setting.name, spec)
     tasks = setting.database.collection(TASKS)
     # a ranking has no key: the index of keys leaves out the results of all candidates
     seen = {
         "metadata.key": None,
         "metadata.stage": "rank",
         "metadata.campaign": setting.name,
-        "output.fingerprint": wanted.fingerprint,
+        "output.fingerprint": campaign_fingerprint(setting.database, setting.name, spec),
     }
-    if tasks.find_one(seen, {"_id": True}) is None:
+    found = tasks.find_one(seen, {"uuid": True})
+    if found is None:
         job = RankMaker(ranking=spec).make(setting.name)
         job.update_metadata({"stage": "rank", "campaign": setting.name})
         queue_job(setting.launchpad, job)
         run_ranking(setting.database, setting.launchpad, setting.name, setting.folder)
-        if tasks.find_one(seen, {"_id": True}) is None:
-            raise CalculationError(f"the ranking job of {setting.name!r} failed: see {setting.folder / 'launches'}")
-    return wanted
+        found = tasks.find_one(seen, {"uuid": True})
+    if found is None:
+        raise CalculationError(f"the ranking job of {setting.name!r} failed: see {setting.folder / 'launches'}")
+    with setting.database.job_store() as store:
+        return RankingDoc.from_stored(store.get_output(found["uuid"], load=True))
