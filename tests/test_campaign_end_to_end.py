@@ -302,6 +302,7 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 120.0) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_and_nothing_runs_twice(tmp_path: Path, tiny: Callable[[], Content]) -> None:
     chance = random.Random(11)
     here = place(tmp_path)

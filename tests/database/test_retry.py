@@ -58,8 +58,8 @@ def test_a_killed_server_is_started_again_and_asked_again(own_campaigns: Path, k
     assert (again.port, again.pid != server.pid) == (server.port, True)
 
 
-def test_a_cursor_that_the_server_does_not_know_is_asked_for_again(server: ServerInfo) -> None:
-    with MongoClient(server.uri) as client:
+def test_a_cursor_that_the_server_does_not_know_is_asked_for_again(server: ServerInfo, set_lzc: Callable) -> None:
+    with set_lzc(LZC_MONGO_URI=server.uri), MongoClient(server.uri) as client:
         things = client.retry.things
         things.insert_many({"n": number} for number in range(10))
         cursors = [things.find(batch_size=2) for _ in range(2)]

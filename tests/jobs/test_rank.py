@@ -97,6 +97,7 @@ def test_the_fingerprint_sees_the_settings_and_a_missing_candidate() -> None:
     assert len(fingerprints) == 3
 
 
+@pytest.mark.slow
 def test_a_ranking_of_ten_thousand_candidates_is_stored_and_read_back(database: Database) -> None:
     """Its rows alone are larger than any document may be."""
     criteria = ("barrier_1d", "barrier_2d", "barrier_3d", "cost_usd_per_kg")

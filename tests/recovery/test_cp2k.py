@@ -58,6 +58,7 @@ def test_a_single_point_is_done_once(tmp_path: Path) -> None:
 
 
 @needs_cp2k
+@pytest.mark.slow
 def test_a_relaxation_ends_below_the_force_limit(tmp_path: Path) -> None:
     loose = POSITIONS.model_copy(update={"fmax_ev_per_angstrom": 0.3})
     found = relax_with_cp2k(PAIR, LZC_AIMD, loose, tmp_path / "relax").attempts[-1]
