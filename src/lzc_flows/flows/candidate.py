@@ -1,8 +1,4 @@
-"""Candidates of a campaign: their keys, and the job of each of their stages.
-
-A stage's Maker is imported where one of its jobs is made: all of them together take seconds, and most submissions and
-advances queue jobs of one stage, or none.
-"""
+"""Candidates of a campaign: their keys, and the job of each of their stages."""
 
 from __future__ import annotations
 
@@ -11,15 +7,16 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
-from jobflow import Job, OnMissing, OutputReference
+from jobflow import Job, OnMissing
 
 from lzc_flows import __version__
 from lzc_flows.crystal.doping import DopedCell, expand_grid
 from lzc_flows.engines.registry import engine_of
 from lzc_flows.errors import InputError
 from lzc_flows.flows.spec import FOLLOWS, CampaignSpec
+from lzc_flows.flows.stage_jobs import STAGE_JOBS
 
 RESULTS_VERSION = "3"
 """Raised when the same input would give other numbers: old results are then not taken for new ones."""
@@ -102,52 +99,10 @@ class Campaign:
 
     def next_job(self, candidate: Candidate, stage: str, previous_uuid: str) -> Job:
         """Return the job of a later stage; it reads the structure, or the hops, of the stage that it follows."""
-        reference: Any = OutputReference(previous_uuid, (("a", "structure"),))
-        stages = self.spec.stages
-        if stage == "relax":
-            from lzc_flows.jobs.relax import RelaxMaker
-
-            job = RelaxMaker(engine=stages.relax.engine, protocol=stages.relax.protocol).make(reference)
-        elif stage == "bvse":
-            from lzc_flows.jobs.bvse import BVSEMaker
-
-            job = BVSEMaker(protocol=stages.bvse.protocol).make(reference)
-        elif stage == "stability":
-            from lzc_flows.jobs.stability import StabilityMaker
-
-            relaxing, relaxed = stages.relax, cast(Any, OutputReference(previous_uuid))
-            comparing = StabilityMaker(engine=relaxing.engine, protocol=relaxing.protocol, host=self.spec.host)
-            job = comparing.make(relaxed)
-            job.update_config({"expose_store": True})  # reference phases are looked up there
-        elif stage == "arrhenius" and stages.arrhenius is not None:
-            from lzc_flows.jobs.arrhenius import ArrheniusMaker
-
-            line = stages.arrhenius
-            job = ArrheniusMaker(
-                engine=line.engine, protocol=line.protocol, temperatures_k=line.temperatures_k, seed=line.seed
-            ).make(reference)
-        elif stage == "aimd" and stages.aimd is not None:
-            from lzc_flows.jobs.aimd import AimdMaker
-
-            aimd = stages.aimd
-            job = AimdMaker(engine=aimd.engine, protocol=aimd.protocol, seed=aimd.seed).make(reference)
-        elif stage == "cineb" and stages.cineb is not None:
-            from lzc_flows.jobs.hop_network import HopNetworkMaker
-
-            cineb = stages.cineb
-            host = self.spec.host if cineb.sites == "host" else None
-            maker = HopNetworkMaker(engine=cineb.engine, protocol=cineb.protocol, hops=cineb.hops, host=host)
-            job = maker.make(reference)
-        elif stage == "electronic" and stages.electronic is not None and stages.cineb is not None:
-            from lzc_flows.jobs.electronic import ElectronicMaker
-
-            electronic = stages.electronic
-            host = self.spec.host if stages.cineb.sites == "host" else None
-            looking = ElectronicMaker(engine=electronic.engine, protocol=electronic.protocol, host=host)
-            network: Any = OutputReference(previous_uuid)
-            job = looking.make(network)
-        else:
+        settings = getattr(self.spec.stages, stage)
+        if stage not in STAGE_JOBS or settings is None:
             raise ValueError(f"no job for stage {stage!r}")
+        job = STAGE_JOBS[stage](settings, self.spec, previous_uuid)
         return self._labelled(job, candidate, stage)
 
     def _labelled(self, job: Job, candidate: Candidate, stage: str) -> Job:
