@@ -118,7 +118,7 @@ def singleshot(
     fw_id: Annotated[int, typer.Option("--fw-id", "--fw_id", help="The firework.")],
     reservation: Annotated[str, typer.Option(help="In whose name it is reserved.")],
 ) -> None:
-    """In a batch job: run the one firework of CAMPAIGN that is reserved for it, and queue what follows."""
+    """In a batch job: run the one firework of CAMPAIGN that is reserved for it."""
     from lzc_flows.launch.allocation import run_single
 
     session = Session(campaign)

@@ -57,12 +57,13 @@ def query(
     """List CAMPAIGN's candidates with what is known of them; the language of conditions is in docs/query.md."""
     from lzc_flows.database.fields import names_in
     from lzc_flows.database.queries import Query
-    from lzc_flows.database.table import require_writable
 
     asked = Query(where, names_in(select), names_in(sort), limit)
     if count and out is not None:
         raise InputError(f"--count --out {out}: one of them is allowed")
     if out is not None:
+        from lzc_flows.database.table import require_writable  # pandas, which only files need
+
         require_writable(out)
     if count:
         _count(campaign, asked, json_output)
@@ -83,7 +84,6 @@ def _count(campaign: str, asked: Query, json_output: bool) -> None:
 
 def _list(campaign: str, asked: Query, out: Path | None, json_output: bool) -> None:
     from lzc_flows.database.queries import select
-    from lzc_flows.database.table import write_table
 
     is_for_reading = out is None and not json_output
     if is_for_reading and not asked.fields:
@@ -93,6 +93,8 @@ def _list(campaign: str, asked: Query, out: Path | None, json_output: bool) -> N
     session = _up_to_date(campaign)
     found = select(session.database, session.name, asked)
     if out is not None:
+        from lzc_flows.database.table import write_table
+
         write_table(found, asked.fields, out)
         stderr.print(f"wrote {out}: {len(found)} candidates", highlight=False, markup=False, soft_wrap=True)
     if json_output:

@@ -117,12 +117,12 @@ def _is_busy(setting: Setting, keys: set[str], pool: WorkerPool) -> bool:
 def run_single(setting: Setting, fw_id: int, reservation: str) -> bool:
     """Run the firework that is reserved for this batch job; return whether it still was.
 
-    A stop by SLURM's signals ends this process where it stands; `lzc recover` puts the firework back.
+    A stop by SLURM's signals ends this process where it stands; `lzc recover` puts the firework back. What follows from
+    the result is queued by the rounds of `lzc launch`, which alone give it a batch job: thousands of jobs need not each
+    look through the whole campaign.
     """
     check_disk(setting.folder)
     SETTINGS.JOB_STORE = setting.database.job_store()
     worker = FWorker(name=str(ProcessName.of_this_process()))
     with heartbeat(setting.database, setting.name):
-        ran = run_reserved(setting.launchpad, worker, (fw_id, reservation), setting.folder)
-    advance(setting.campaign, setting.database, setting.launchpad)
-    return ran
+        return run_reserved(setting.launchpad, worker, (fw_id, reservation), setting.folder)
