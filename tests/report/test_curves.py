@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from lzc_flows.report.curves import STAGE_CURVES, arrhenius_curves, order_curves
+from lzc_flows.report.curves import MOST_HOPS, STAGE_CURVES, arrhenius_curves, cineb_curves, order_curves
 from lzc_flows.report.curves_figure import curves_figure
+from lzc_flows.report.page.rows import bars_between, dots, row_figure
 from lzc_flows.transport.conductivity import BOLTZMANN_EV
 
 EA_EV, D0 = 0.3, 1e-3
@@ -65,6 +66,53 @@ def test_points_without_a_line_and_no_points(output: dict[str, Any]) -> None:
     assert set(STAGE_CURVES) == {"order", "bvse", "aimd", "arrhenius", "cineb", "electronic"}
 
 
+def hop(number: int, barrier_ev: float, mechanism: str = "vacancy", status: str = "converged") -> dict[str, Any]:
+    """A hop over a saddle in the middle of 3 Å, as the cineb stage's document has it."""
+    around = {"dopant_distances_angstrom": {}, "anions_in_bottleneck": {"Cl": 3}, "dopant_anions": 0}
+    leg = {"first_image": 0, "last_image": 2, "saddle_image": 1, "fmax_climbing": 0.01, "fmax_band": 0.04, "steps": 9}
+    path = {
+        "energies_eV": [0.0, barrier_ev, 0.0],
+        "distances_A": [0.0, 1.5, 3.0],
+        "slopes_eV_A": [0.0, 0.0, 0.0],
+        "legs": [leg | {"barrier_forward_eV": barrier_ev, "barrier_reverse_eV": barrier_ev}],
+    }
+    return {
+        "id": f"hop {number}",
+        "mechanism": mechanism,
+        "labels": ["6h", "6g"],
+        "vacancy": None,
+        "moves": [],
+        "ways_A": [3.0],
+        "direction": [0.0, 0.0, 1.0],
+        "direction_word": "c",
+        "multiplicity": 1,
+        "charge_e": None,
+        "surroundings": around | {"dopant_shell": "none"},
+        "status": status,
+        **(path if status == "converged" else {"reason": "too many steps"}),
+    }
+
+
+def test_few_hops_are_all_drawn_by_their_barriers() -> None:
+    curves = cineb_curves({"hops": [hop(0, 0.5), hop(1, 0.3), hop(2, 0.4, status="unconverged")]})
+    assert curves is not None
+    assert [trace["name"] for trace in curves.data[::2]] == ["6h → 6g, vacancy: 0.300 eV", "6h → 6g, vacancy: 0.500 eV"]
+    assert curves.note == "2 of 3 distinct hops converged; barriers forward in the legend."
+    line, images = curves.data[:2]
+    assert max(line["y"]) == pytest.approx(0.3, abs=1e-4)
+    assert images["y"] == [0.0, 0.3, 0.0]
+
+
+def test_of_many_hops_the_middle_of_each_kind_is_drawn_with_the_range_of_all() -> None:
+    vacancies = [hop(number, 0.3 + 0.01 * number) for number in range(MOST_HOPS)]
+    curves = cineb_curves({"hops": [*vacancies[::-1], hop(99, 0.2, "frenkel")]})
+    assert curves is not None
+    names = ["6h → 6g, frenkel: 0.200 eV", f"6h → 6g, vacancy: 0.300–0.490 eV, {MOST_HOPS} hops"]
+    assert [trace["name"] for trace in curves.data[::2]] == names
+    assert max(curves.data[2]["y"]) == pytest.approx(0.39, abs=1e-4)
+    assert curves.note.endswith("Of each kind the one with the middle barrier is drawn.")
+
+
 def test_curves_become_a_figure_for_paper(output: dict[str, Any]) -> None:
     arrhenius = arrhenius_curves(output)
     bars = order_curves({"shortlist": [{"engine_energy_ev": 0.0}, {"engine_energy_ev": 0.1}, {}], "decided_by": "x"})
@@ -78,3 +126,13 @@ def test_curves_become_a_figure_for_paper(output: dict[str, Any]) -> None:
     assert written == {trace["name"] for trace in arrhenius.data}
     (bar_axes,) = curves_figure(bars).axes
     assert [patch.get_height() for patch in bar_axes.patches][:2] == [0.0, pytest.approx(100.0)]
+
+
+def test_an_interval_that_does_not_hold_its_value_is_drawn_from_end_to_end() -> None:
+    """The first of many has rank 1, and an interval that may begin at 2."""
+    ranks = dots("68 %", [1, 2], [0, 1], "#0072B2") | {"error_x": bars_between([1, 2], [2, 1], [28, 25], 5)}
+    (axes,) = curves_figure(row_figure("Rank intervals", "", ["a", "b"], [ranks], {})).axes
+    (bars,) = axes.collections
+    assert [segment[:, 0].tolist() for segment in bars.get_segments()] == [[2.0, 28.0], [1.0, 25.0]]
+    (line,) = axes.lines
+    assert np.asarray(line.get_xdata()).tolist() == [1, 2]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import cycle
 from typing import Any
 
 import numpy as np
 
 from lzc_flows.documents.neb import HopDoc
-from lzc_flows.report.neb import COLORS, of_hop_doc
+from lzc_flows.report.neb import COLORS, PathProfile, of_hop_doc
 from lzc_flows.transport.conductivity import BOLTZMANN_EV
 
 _AXES = ("a", "b", "c")
@@ -18,6 +17,9 @@ _PER_K = 1000.0  # the axis of an Arrhenius plot is 1000/T
 _ROOM_K = 300.0
 _SHOWN_LAGS = 0.5
 """Of a trajectory's length: beyond, few origins are left for a mean squared displacement."""
+MOST_HOPS = 20
+"""Paths that one figure can show, each with its line in the legend."""
+_DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 @dataclass(frozen=True)
@@ -110,21 +112,50 @@ def arrhenius_curves(output: Mapping[str, Any]) -> Curves | None:
 
 
 def cineb_curves(output: Mapping[str, Any]) -> Curves | None:
-    """Return the energy along each converged hop: the spline, and its images."""
+    """Return the energy along converged hops: the spline, and its images.
+
+    Of more than `MOST_HOPS`, such as the hundreds of a doped crystal, that with the middle barrier of each kind: of the
+    same sites and mechanism.
+    """
     hops = [HopDoc.from_stored(hop) for hop in output.get("hops", [])]
     converged = [of_hop_doc(hop) for hop in hops if hop.status == "converged"]
     if not converged:
         return None
+    note = f"{len(converged)} of {len(hops)} distinct hops converged; barriers forward in the legend."
+    if len(converged) <= MOST_HOPS:
+        named = [(f"{path.label}: {path.barrier_forward_eV:.3f} eV", path) for path in _by_barrier(converged)]
+    else:
+        named = _middle_of_each_kind(converged)
+        note += " Of each kind the one with the middle barrier is drawn."
     data = []
-    for path, color in zip(sorted(converged, key=lambda path: path.barrier_forward_eV), cycle(COLORS), strict=False):
-        distances, energies = path.curve
-        name = f"{path.label}: {path.barrier_forward_eV:.3f} eV"
-        data.append(_line(name, distances.tolist(), energies.tolist(), color) | {"legendgroup": name})
+    for number, (name, path) in enumerate(named):
+        color, dash = COLORS[number % len(COLORS)], _DASHES[number // len(COLORS) % len(_DASHES)]
+        distances, energies = (numbers.round(4).tolist() for numbers in path.curve)
+        line = _line(name, distances, energies, color) | {"legendgroup": name}
+        data.append(line | {"line": line["line"] | {"dash": dash}})
         images = {"type": "scatter", "mode": "markers", "x": list(path.distances_A), "y": list(path.energies_eV)}
         data.append(images | {"name": name, "legendgroup": name, "showlegend": False, "marker": {"color": color}})
-    note = f"{len(converged)} of {len(hops)} distinct hops converged; barriers forward in the legend."
     layout = _layout("Distance along the path (Å)", "Energy above the initial end (eV)")
     return Curves("cineb", "Energy along the hops", note, data, layout)
+
+
+def _by_barrier(paths: Iterable[PathProfile]) -> list[PathProfile]:
+    return sorted(paths, key=lambda path: path.barrier_forward_eV)
+
+
+def _middle_of_each_kind(paths: Sequence[PathProfile]) -> list[tuple[str, PathProfile]]:
+    """Return the path with the middle barrier of each label, the lower of two, and words for it with all barriers."""
+    kinds: dict[str, list[PathProfile]] = {}
+    for path in _by_barrier(paths):
+        kinds.setdefault(path.label, []).append(path)
+    return [(_range_of(label, those), those[(len(those) - 1) // 2]) for label, those in kinds.items()]
+
+
+def _range_of(label: str, paths: Sequence[PathProfile]) -> str:
+    lowest, highest = paths[0].barrier_forward_eV, paths[-1].barrier_forward_eV
+    if len(paths) == 1:
+        return f"{label}: {lowest:.3f} eV"
+    return f"{label}: {lowest:.3f}–{highest:.3f} eV, {len(paths)} hops"
 
 
 def electronic_curves(output: Mapping[str, Any]) -> Curves | None:

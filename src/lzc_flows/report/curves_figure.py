@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
 
     from lzc_flows.report.curves import Curves
 
 _SIZE_IN = (5.6, 3.9)
+_SIZE_WITH_LABELS_IN = (9.0, 4.4)
+_PAGE_DASHES = ("solid", "dash", "dot", "dashdot")
 _MARKERS = {"circle": "o", "diamond": "D"}
 _OFFSETS = {"top center": ((0, 5), "center"), "bottom right": ((4, -9), "left")}
 _PX_PER_IN = 96
@@ -36,7 +39,7 @@ def curves_figure(curves: Curves) -> Figure:
     A figure to be saved with `lzc_flows.report.figure.write_pdf`, `write_png` or `write_svg`.
     """
     layout = curves.layout
-    width, height = _SIZE_IN
+    width, height = _SIZE_IN if len(_labels(curves)) <= _MOST_LABELS else _SIZE_WITH_LABELS_IN
     if "ticktext" in layout["yaxis"]:  # a row a thing
         width, height = 7.0, layout["height"] / _PX_PER_IN
     with figure_style():
@@ -60,34 +63,34 @@ def _draw(axes: Axes, trace: Mapping[str, Any], number: int) -> None:
         return
     if trace["mode"] == "lines":
         width = 0.9 * trace["line"]["width"]
-        dashes = DASHES[number % len(DASHES)] if width < _THICK else "-"
+        dashes = _dashes(trace["line"], number) if width < _THICK else "-"
         axes.plot(trace["x"], y, color=trace["line"]["color"], linewidth=width, linestyle=dashes, label=label)
         return
     marker = trace["marker"]
-    axes.errorbar(
-        trace["x"],
-        y,
-        xerr=_errors(trace.get("error_x")),
-        yerr=_errors(trace.get("error_y")),
-        fmt=_MARKERS[marker.get("symbol", "circle")],
-        color=marker["color"],
-        markersize=5,
-        elinewidth=0.6 * _bars(trace).get("thickness", 0),
-        label=label,
-        zorder=3,
-    )
+    shape = _MARKERS[marker.get("symbol", "circle")]
+    axes.plot(trace["x"], y, shape, color=marker["color"], markersize=5, label=label, zorder=3)
+    _draw_bars(axes, trace, y)
     if "text" in trace["mode"]:
         for x, height, text, side in zip(trace["x"], y, trace["text"], trace["textposition"], strict=True):
             above, align = _OFFSETS[side]
             axes.annotate(text, (x, height), above, textcoords="offset points", ha=align, fontsize=7, color=INK)
 
 
-def _bars(trace: Mapping[str, Any]) -> Mapping[str, Any]:
-    return trace.get("error_x") or trace.get("error_y") or {}
+def _dashes(line: Mapping[str, Any], number: int) -> str | tuple[int, tuple[float, ...]]:
+    """Return the dashes that a line has in the page; where all are solid there, others for each line."""
+    return DASHES[_PAGE_DASHES.index(line["dash"]) if "dash" in line else number % len(DASHES)]
 
 
-def _errors(bars: Mapping[str, Any] | None) -> tuple[list[float], list[float]] | None:
-    return None if bars is None else (bars["arrayminus"], bars["array"])
+def _draw_bars(axes: Axes, trace: Mapping[str, Any], y: NDArray[np.float64]) -> None:
+    """Draw error bars from end to end: a rank may be outside its own interval, where matplotlib's would not go."""
+    for name, at in (("error_x", np.array(trace["x"], dtype=float)), ("error_y", y)):
+        if bars := trace.get(name):
+            ends = at - np.array(bars["arrayminus"], dtype=float), at + np.array(bars["array"], dtype=float)
+            look = {"colors": trace["marker"]["color"], "linewidths": 0.6 * bars.get("thickness", 0), "zorder": 2.5}
+            if name == "error_x":
+                axes.hlines(y, *ends, **look)
+            else:
+                axes.vlines(trace["x"], *ends, **look)
 
 
 def _set_axes(axes: Axes, layout: Mapping[str, Any]) -> None:
@@ -104,8 +107,12 @@ def _set_axes(axes: Axes, layout: Mapping[str, Any]) -> None:
             getattr(axes, f"{name}axis").grid(True, color="#e6e6e6", linewidth=0.6)
 
 
+def _labels(curves: Curves) -> list[str]:
+    return [trace["name"] for trace in curves.data if trace.get("showlegend", True)]
+
+
 def _add_legend(figure: Figure, curves: Curves) -> None:
-    labels = [trace["name"] for trace in curves.data if trace.get("showlegend", True)]
+    labels = _labels(curves)
     if len(labels) < 2:
         return
     style: dict[str, Any] = {"frameon": False, "fontsize": 8, "handlelength": 3, "labelcolor": INK}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from lzc_flows.report.curves import Curves
 from lzc_flows.report.page.content import ReportContent
 from lzc_flows.report.page.document import MOST_BYTES, write_html
 
@@ -166,6 +168,42 @@ def test_a_candidate_opens_with_crystal_and_curves(show: Callable, report: Path)
     page.locator("#table button.link").first.click()
     page.wait_for_selector("#candidate-0 .crystal canvas", state="attached")
     assert page.evaluate("document.activeElement.closest('details').id") == "candidate-0"
+
+
+def test_many_lines_take_the_whole_width_and_have_their_names_below_where_it_is_narrow(
+    show: Callable, content: ReportContent, tmp_path: Path
+) -> None:
+    first = content.details[0]
+    lines = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"a hop with a long name, number {number}",
+            "x": [0, 1],
+            "y": [0, 1],
+        }
+        | {"line": {"color": "#000000"}}
+        for number in range(12)
+    ]
+    many = Curves("cineb", "Energy along the hops", "", lines, first.curves[0].layout)
+    path = tmp_path / "many.html"
+    write_html(replace(content, details=(replace(first, curves=(*first.curves, many)),)), path)
+    page = show(path, color_scheme="dark")
+    page.click("#candidate-0 > summary")
+    page.wait_for_selector("#candidate-0 .wide .legend", state="attached")
+    width = "(name) => document.querySelector(`#candidate-0 .curves ${name}`).getBoundingClientRect().width"
+    assert page.evaluate(width, "figure.wide") > 1.8 * page.evaluate(width, "figure:not(.wide)")
+    drawn = "getComputedStyle(document.querySelector('.wide .js-line')).stroke"
+    assert page.evaluate(drawn) == page.evaluate("getComputedStyle(document.body).color") != "rgb(0, 0, 0)"
+    page.click("#candidate-0 > summary")
+    page.set_viewport_size({"width": 420, "height": 900})
+    page.click("#candidate-0 > summary")
+    page.wait_for_selector("#candidate-0 .wide .legend", state="attached")
+    edges = (
+        "() => ['.xtitle', '.legend'].map((name) => document.querySelector(`.wide ${name}`).getBoundingClientRect())"
+    )
+    title, legend = page.evaluate(edges)
+    assert title["bottom"] <= legend["top"] + 1
 
 
 def test_every_text_can_be_read_by_day_and_by_night(show: Callable, report: Path) -> None:

@@ -58,7 +58,7 @@ const lzcFigures = (() => {
       ...(isScore ? { zmin: 0, zmax: 1 } : {}),
       colorscale: "Viridis",
       reversescale: found.lower_is_better,
-      colorbar: { title: { text: plain(isScore ? label : unit), side: "right" }, thickness: 14, outlinewidth: 0 },
+      colorbar: { title: { text: plain(isScore ? "score" : unit), side: "right" }, thickness: 14, outlinewidth: 0 },
       ...(cells <= WRITTEN_CELLS ? { texttemplate: `%{z:.${decimals(z)}f}` } : {}),
       hovertext: words(z, (value, line, place) => (value === null ? "" : where(line, place))),
       hovertemplate: `<b>%{customdata}</b><br>%{hovertext}<br>${plain(label)}: %{z:.4f}<extra></extra>`,
@@ -134,18 +134,35 @@ const lzcFigures = (() => {
 
   const escaped = (trace) => ({ ...trace, name: plain(trace.name), ...(trace.text ? { text: trace.text.map(plain) } : {}) });
 
+  // Black lines and dots are seen by night too.
+  const inked = (style) => (style?.color === "#000000" ? { ...style, color: color("ink") } : style);
+  const seen = (trace) => ({ ...trace, ...(trace.line ? { line: inked(trace.line) } : {}), ...(trace.marker ? { marker: inked(trace.marker) } : {}) });
+
+  // Lines that a legend names; more than stand above a figure stand at its side, and it takes the whole width.
+  const MOST_ABOVE = 8;
+  const ROOM_AT_THE_SIDE = 600; // px
+  const LINE_PX = 30;
+  const named = (data) => data.filter((trace) => trace.showlegend !== false).length;
+
+  // Above the figure; of many lines at its side, and below it where there is no room there.
+  function legendOf(place, lines) {
+    if (lines <= MOST_ABOVE) return { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } };
+    if (place.clientWidth >= ROOM_AT_THE_SIDE) return { font: { size: 11 } };
+    place.style.height = `${340 + LINE_PX * lines}px`;
+    return { orientation: "h", yref: "container", y: 0, yanchor: "bottom", maxheight: LINE_PX * lines, font: { size: 11 } };
+  }
+
   function drawCurves(place, curves) {
-    const data = curves.escaped ? curves.data : curves.data.map(escaped);
-    const legend = { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } };
-    const few = data.filter((trace) => trace.showlegend !== false).length <= 8;
+    const data = (curves.escaped ? curves.data : curves.data.map(escaped)).map(seen);
     const ticks = curves.layout.yaxis?.ticktext ? { yaxis: { ...curves.layout.yaxis, ticktext: curves.layout.yaxis.ticktext.map(plain) } } : {};
-    const layout = { ...curves.layout, ...ticks, showlegend: data.length > 1, legend: few ? legend : { font: { size: 11 } }, margin: { l: 20, r: 15, t: 20, b: 20 } };
+    const layout = { ...curves.layout, ...ticks, showlegend: data.length > 1, legend: legendOf(place, named(data)), margin: { l: 20, r: 15, t: 20, b: 20 } };
     return Plotly.react(place, data, theme(layout), CONFIG);
   }
 
   // A titled figure of curves with what to know before reading it; returns the element to draw in.
   function addCurves(place, curves) {
     const figure = document.createElement("figure");
+    figure.classList.toggle("wide", named(curves.data) > MOST_ABOVE);
     const title = figure.appendChild(document.createElement("figcaption"));
     title.textContent = `${curves.stage}: ${curves.title}`;
     const chart = figure.appendChild(document.createElement("div"));
