@@ -23,7 +23,7 @@ from lzc_flows.report.candidates import CampaignTable, assessed, best_rows
 from lzc_flows.report.heatmap import TOP
 from lzc_flows.report.page.comparison import OurConductivity
 from lzc_flows.report.page.content import BEST, CandidateDetail, ReportContent, StageOrigin
-from lzc_flows.report.page.words import name_of
+from lzc_flows.report.words import name_of
 
 PACKAGES = (
     *(

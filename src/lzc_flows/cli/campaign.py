@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -94,6 +95,7 @@ def rank(campaign: CampaignArgument, explain: ExplainOption = None, json_output:
     from lzc_flows.database.candidates import build_candidates
     from lzc_flows.jobs.rank import rank_campaign
 
+    gc.freeze()  # modules stay: with thousands of rows the collector would look through them again and again
     session = Session(campaign)
     build_candidates(session.database)
     document = rank_campaign(session.database, session.name, session.campaign.spec.ranking)

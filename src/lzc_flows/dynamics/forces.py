@@ -10,7 +10,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lzc_flows.dynamics.units import AMU_EV
 from lzc_flows.errors import InputError
 
 
@@ -87,6 +86,8 @@ class System:
     @cached_property
     def inertia(self) -> NDArray[np.float64]:
         """Masses for each coordinate, (n, 3), eV fs²/Å²."""
+        from lzc_flows.dynamics.units import AMU_EV  # scipy's constants take 0.1 s, which every campaign file would pay
+
         return np.repeat(self.masses_amu[:, None] * AMU_EV, 3, axis=1)
 
     @property

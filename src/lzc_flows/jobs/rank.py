@@ -128,11 +128,12 @@ _WORDS = {
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows of plain Python values, None where missing."""
+    names = table.columns.tolist()  # a list: each walk along an index of pandas is slow
     columns = [
         [
             None if lacks else value
             for value, lacks in zip(table[name].tolist(), table[name].isna().tolist(), strict=True)
         ]
-        for name in table.columns
+        for name in names
     ]
-    return [dict(zip(table.columns, row, strict=True)) for row in zip(*columns, strict=True)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -69,34 +69,38 @@ def assess(table: pd.DataFrame, spec: RankingSpec) -> Assessment:
           performance and in cost, and better in one.
     """
     tiered = rank_in_tiers(table, spec)
-    found = tiered.table.set_index("key")
-    by_key = table.sort_values("key").reset_index(drop=True)
-    columns: dict[str, pd.Series] = {}
+    found = tiered.table.reset_index(drop=True)
+    in_its_order = table.set_index("key").loc[found["key"]].reset_index()
+    columns: dict[str, Any] = {}
     for name in spec.criteria:
-        low, high = uncertain_values(by_key, name, spec).ends
-        columns[f"{name}_low"] = pd.Series(low, index=by_key["key"]).reindex(found.index)
-        columns[f"{name}_high"] = pd.Series(high, index=by_key["key"]).reindex(found.index)
-    columns |= _certainty(tiered, spec, found.index)
-    joined = pd.concat([found, pd.DataFrame(columns)], axis=1).rename_axis("key").reset_index()
+        columns[f"{name}_low"], columns[f"{name}_high"] = uncertain_values(in_its_order, name, spec).ends
+    columns |= _certainty(tiered, spec, pd.Index(found["key"]))
+    joined = pd.concat([found, pd.DataFrame(columns)], axis=1)
     words = ["missing", "why_missing"]
     ordered = joined[[name for name in joined.columns if name not in words] + words]
     return Assessment(ordered, _tiers(tiered), [tier_sensitivity(ranking) for ranking in tiered.tiers])
 
 
-def _certainty(tiered: Tiered, spec: RankingSpec, keys: pd.Index) -> dict[str, pd.Series]:
-    ends = [f"rank_{score}_{end}" for score in SCORES for end in ("low68", "high68", "low95", "high95")]
-    columns = {name: pd.Series(pd.NA, index=keys, dtype="Int64") for name in ends}
+def _certainty(tiered: Tiered, spec: RankingSpec, keys: pd.Index) -> dict[str, Any]:
+    """Return columns in the order of the keys."""
+    n = len(keys)
+    columns: dict[str, Any] = {}
     for score in SCORES:
-        columns[f"top_probability_{score}"] = pd.Series(np.nan, index=keys)
-    columns["pareto"] = pd.Series(pd.NA, index=keys, dtype="boolean")
-    columns["pareto_probability"] = pd.Series(np.nan, index=keys)
+        for end in ("low68", "high68", "low95", "high95"):
+            columns[f"rank_{score}_{end}"] = pd.array(np.full(n, np.nan), dtype="Int64")
+    for score in SCORES:
+        columns[f"top_probability_{score}"] = np.full(n, np.nan)
+    columns["pareto"] = pd.array([None] * n, dtype="boolean")
+    columns["pareto_probability"] = np.full(n, np.nan)
     for ranking in tiered.tiers:
-        _fill(columns, ranking, tiered, spec)
+        _fill(columns, keys.get_indexer(ranking.members["key"]), ranking, tiered, spec)
     return columns
 
 
-def _fill(columns: dict[str, pd.Series], ranking: TierRanking, tiered: Tiered, spec: RankingSpec) -> None:
-    """Fill in what is certain of the candidates whose own tier this is."""
+def _fill(
+    columns: dict[str, Any], rows: NDArray[np.intp], ranking: TierRanking, tiered: Tiered, spec: RankingSpec
+) -> None:
+    """Fill in what is certain of the candidates whose own tier this is; `rows` are those of the tier's members."""
     own = [group.places for group in tiered.groups if group.ranking is ranking]
     if not own:
         return
@@ -106,7 +110,6 @@ def _fill(columns: dict[str, pd.Series], ranking: TierRanking, tiered: Tiered, s
         for group, counted, ahead in tiered.placed(score)
         if group.ranking is ranking and counted.size
     ]
-    keys = ranking.members["key"]
     compared = np.flatnonzero(ranking.members[COST.name].notna())
     sampler = Sampler(ranking.members, ranking.spec, TIERS.index(ranking.tier))
 
@@ -116,20 +119,20 @@ def _fill(columns: dict[str, pd.Series], ranking: TierRanking, tiered: Tiered, s
             counter.add(drawn.scores[score], piece)
         return front_counts(drawn.scores["performance"][:, compared], drawn.cost[..., compared])
 
-    on_front = np.zeros(len(keys), dtype=np.int64)
+    on_front = np.zeros(rows.size, dtype=np.int64)
     with ThreadPoolExecutor(cpu_count()) as pool:  # NumPy lets other threads work while it sorts and draws
         for counts in pool.map(take, sampler.pieces):
             on_front[compared] += counts
     for score, ahead, counter in counters:
         certainty = counter.certainty(spec.top, ahead)
-        there = keys.iloc[counter.members]
+        there = rows[counter.members]
         for end in QUANTILES:
             columns[f"rank_{score}_{end}"][there] = certainty.ends[end]
         columns[f"top_probability_{score}"][there] = certainty.top_probability
     mine = np.intersect1d(np.concatenate(own), compared)
     front = pareto_front(ranking.ranked["performance"], ranking.members[COST.name])
-    columns["pareto"][keys.iloc[mine]] = front[mine]
-    columns["pareto_probability"][keys.iloc[mine]] = on_front[mine] / spec.samples
+    columns["pareto"][rows[mine]] = front[mine]
+    columns["pareto_probability"][rows[mine]] = on_front[mine] / spec.samples
 
 
 def _tiers(tiered: Tiered) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_AT_A_TIME = 2_000_000  # scores in memory
+_AT_A_TIME = 250_000  # scores in memory: what the processor's cache holds
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,13 @@ def weight_shares(normalised: NDArray[np.float64], weights: NDArray[np.float64],
     n = len(normalised)
     first, among = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
     rows = max(1, _AT_A_TIME // max(n, 1))
+    criteria = normalised.T.astype(np.float32)
     for start in range(0, len(weights) if n else 0, rows):
-        scores = weights[start : start + rows].astype(np.float32) @ normalised.astype(np.float32).T
+        some = weights[start : start + rows].T.astype(np.float32)
+        # no matrix product: for so few criteria BLAS spends its time on waking its threads
+        scores = np.zeros((some.shape[1], n), dtype=np.float32)
+        for weight, values in zip(some, criteria, strict=True):
+            scores += np.outer(weight, values)
         first += np.bincount(scores.argmax(axis=1), minlength=n)
         if top < n:
             best = np.argpartition(scores, n - top, axis=1)[:, n - top :]

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 INK = "#1a1a1a"
 """Colour of text and lines that matter."""
 
 SOFT_INK = "#4d4d4d"
 """Colour of what stands behind."""
+
+_MARGIN_IN = 0.1
 
 _STYLE = {
     "font.family": "DejaVu Sans",  # ships with matplotlib, so every machine draws the same
@@ -35,7 +38,13 @@ def figure_style() -> AbstractContextManager[None]:
     return matplotlib.style.context(["default", _STYLE], after_reset=True)
 
 
-def write_png(figure: Figure, path: Path, dpi: int = 300) -> None:
+def drawn_extent(figure: Figure) -> Bbox:
+    """Return what of the page is drawn on, with a margin, in inches; to find it costs as much as to draw."""
+    with figure_style():
+        return figure.get_tightbbox().padded(_MARGIN_IN)
+
+
+def write_png(figure: Figure, path: Path, dpi: int = 300, extent: Bbox | None = None) -> None:
     """Save a figure as PNG, cut to what is drawn; the same figure gives the same bytes.
 
     Parameters
@@ -46,6 +55,8 @@ def write_png(figure: Figure, path: Path, dpi: int = 300) -> None:
         Destination, replaced in one step.
     dpi
         Pixels per inch.
+    extent
+        What `drawn_extent` returned, where a figure is saved more than once; None: found here.
 
     Raises
     ------
@@ -53,21 +64,23 @@ def write_png(figure: Figure, path: Path, dpi: int = 300) -> None:
         The file cannot be written; what was at `path` before is untouched.
     """
     # no version number: the bytes depend on the figure alone
-    _write(figure, path, {"format": "png", "dpi": dpi, "metadata": {"Software": None}})
+    _write(figure, path, extent, {"format": "png", "dpi": dpi, "metadata": {"Software": None}})
 
 
-def write_svg(figure: Figure, path: Path) -> None:
+def write_svg(figure: Figure, path: Path, extent: Bbox | None = None) -> None:
     """Save a figure as SVG, as `write_png` does."""
-    _write(figure, path, {"format": "svg", "metadata": {"Date": None, "Creator": None}})
+    _write(figure, path, extent, {"format": "svg", "metadata": {"Date": None, "Creator": None}})
 
 
-def write_pdf(figure: Figure, path: Path) -> None:
+def write_pdf(figure: Figure, path: Path, extent: Bbox | None = None) -> None:
     """Save a figure as PDF, as `write_png` does."""
-    _write(figure, path, {"format": "pdf", "metadata": {"CreationDate": None, "Creator": None, "Producer": None}})
+    _write(
+        figure, path, extent, {"format": "pdf", "metadata": {"CreationDate": None, "Creator": None, "Producer": None}}
+    )
 
 
-def _write(figure: Figure, path: Path, options: dict[str, Any]) -> None:
+def _write(figure: Figure, path: Path, extent: Bbox | None, options: dict[str, Any]) -> None:
     stream = BytesIO()
     with figure_style():
-        figure.savefig(stream, **options, bbox_inches="tight", pad_inches=0.1)
+        figure.savefig(stream, **options, bbox_inches=drawn_extent(figure) if extent is None else extent)
     write_atomically(path, stream.getvalue())

@@ -20,7 +20,8 @@ from pymatgen.core import Element
 
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.spec import PRISTINE, SCORES, RankingSpec, Score, describe
-from lzc_flows.report.figure import INK, SOFT_INK, figure_style, write_png, write_svg
+from lzc_flows.report.figure import INK, SOFT_INK, drawn_extent, figure_style, write_png, write_svg
+from lzc_flows.report.words import ion
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,8 +71,9 @@ def write_heatmap(
     """
     figure = draw_heatmap(ranking, spec, title)
     png, svg = (destination_stem.with_name(f"{destination_stem.name}.{suffix}") for suffix in ("png", "svg"))
-    write_png(figure, png, _PNG_DPI)
-    write_svg(figure, svg)
+    extent = drawn_extent(figure)
+    write_png(figure, png, _PNG_DPI, extent)
+    write_svg(figure, svg, extent)
     return png, svg
 
 
@@ -234,10 +236,9 @@ def _draw_panel(axes: Axes, grid: _Grid, score: Score) -> None:
     axes.tick_params(axis="x", pad=4 + size)
     axes.set_xticks(
         [edge + 0.5 for edge in grid.cations.values()],
-        [_cation_label(cation) for cation in grid.cations],
+        ["host" if cation == PRISTINE else ion(cation) for cation in grid.cations],
         fontsize=size,
         va="baseline",
-        parse_math=True,
     )
     every = max(1, round(0.15 / grid.cell_in))  # rows to a label, so that labels do not overlap
     axes.set_yticks(np.arange(len(grid.columns))[::every] + 0.5, grid.columns[::every], fontsize=8.5)
@@ -326,14 +327,6 @@ def _luminance(color: tuple[float, float, float, float]) -> float:
     channels = np.asarray(color[:3])
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     return float(linear @ [0.2126, 0.7152, 0.0722])
-
-
-def _cation_label(cation: str) -> str:
-    if cation == PRISTINE:
-        return "host"
-    symbol = cation.rstrip("0123456789+")
-    # braces keep mathtext from spacing the sign as a sum
-    return f"{symbol}$^{{{cation.removeprefix(symbol).replace('+', '{+}')}}}$"
 
 
 def _wrap(text: str, width_in: float, size_pt: float) -> str:

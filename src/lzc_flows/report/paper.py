@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from lzc_flows.errors import InputError
 from lzc_flows.ranking.spec import RankingSpec
 from lzc_flows.report.curves_figure import curves_figure
-from lzc_flows.report.figure import write_pdf, write_png, write_svg
+from lzc_flows.report.figure import drawn_extent, write_pdf, write_png, write_svg
 from lzc_flows.report.heatmap import draw_heatmap
 from lzc_flows.report.page.certainty import certainty_figures
 from lzc_flows.report.page.comparison import comparisons
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DRAWN_STAGES = ("aimd", "arrhenius", "cineb")
 """Stages whose curves of the best candidates become figures."""
 
-_WRITERS = {"pdf": write_pdf, "png": write_png, "svg": write_svg}
+_WRITERS: dict[str, Callable[..., None]] = {"pdf": write_pdf, "png": write_png, "svg": write_svg}
 
 
 def write_figures(content: ReportContent, folder: Path) -> list[Path]:
@@ -64,8 +64,8 @@ def _figures(content: ReportContent) -> Iterator[tuple[str, Figure]]:
 
 
 def _write(figure: Figure, folder: Path, name: str) -> list[Path]:
-    paths = []
-    for suffix, write in _WRITERS.items():
-        paths.append(folder / f"{name}.{suffix}")
-        write(figure, paths[-1])
-    return paths
+    extent = drawn_extent(figure)
+    paths = {folder / f"{name}.{suffix}": write for suffix, write in _WRITERS.items()}
+    for path, write in paths.items():
+        write(figure, path, extent=extent)
+    return list(paths)

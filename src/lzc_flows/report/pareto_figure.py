@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from lzc_flows.report.figure import INK, figure_style
 from lzc_flows.report.neb import COLORS, finish_axes
-from lzc_flows.report.page.words import ion
+from lzc_flows.report.words import ion
 
 if TYPE_CHECKING:
     import pandas as pd

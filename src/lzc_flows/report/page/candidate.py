@@ -13,7 +13,7 @@ from lzc_flows.ranking.spec import SCORES
 from lzc_flows.report.crystal import structure_json
 from lzc_flows.report.numbers import Number, numbers_of
 from lzc_flows.report.page.content import CandidateDetail, ReportContent
-from lzc_flows.report.page.words import name_of
+from lzc_flows.report.words import name_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from lzc_flows.report.curves import Curves
 from lzc_flows.report.neb import COLORS
 from lzc_flows.report.page.content import ReportContent
 from lzc_flows.report.page.rows import bars_between, dots, row_figure
-from lzc_flows.report.page.words import name_of, plain
+from lzc_flows.report.words import name_of, plain
 
 SHOWN = 20
 """Candidates in a figure."""

@@ -9,7 +9,7 @@ from lzc_flows.report.curves import Curves
 from lzc_flows.report.measured import MeasuredWithCost, conductivities, with_costs
 from lzc_flows.report.neb import COLORS
 from lzc_flows.report.page.rows import bars_between, dots, row_figure
-from lzc_flows.report.page.words import chemical
+from lzc_flows.report.words import chemical
 
 MOST = 20
 """Candidates in a comparison, those of the highest conductivity."""

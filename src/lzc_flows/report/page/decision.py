@@ -9,7 +9,7 @@ from lzc_flows.report.candidates import SCORE_LABELS, best_rows
 from lzc_flows.report.heatmap import TOP
 from lzc_flows.report.page.certainty import is_certain
 from lzc_flows.report.page.content import ReportContent
-from lzc_flows.report.page.words import joined, name_of
+from lzc_flows.report.words import joined, name_of
 
 
 def decision(content: ReportContent) -> list[str]:

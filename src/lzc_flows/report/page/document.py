@@ -24,8 +24,8 @@ from lzc_flows.report.page.method import grid_settings, methods
 from lzc_flows.report.page.pareto import fronts_of
 from lzc_flows.report.page.rows import row_table
 from lzc_flows.report.page.table import columns_of, first_rows, table_data
-from lzc_flows.report.page.words import chemical, ion
 from lzc_flows.report.templates import strict_templates
+from lzc_flows.report.words import chemical, ion
 
 MOST_BYTES = 10_000_000
 """A report is to be sent by mail; larger ones are written, with a warning."""

@@ -15,7 +15,7 @@ from lzc_flows.report.numbers import number_text
 from lzc_flows.report.page.certainty import is_certain
 from lzc_flows.report.page.content import ReportContent
 from lzc_flows.report.page.missing import what_is_missing
-from lzc_flows.report.page.words import plain
+from lzc_flows.report.words import plain
 
 PAGE_ROWS = 50
 """Rows of a page of the table."""

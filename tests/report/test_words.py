@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lzc_flows.report.page.words import chemical, ion, joined, name_of
+from lzc_flows.report.words import chemical, ion, joined, name_of
 
 
 def test_ions_and_formulas() -> None:
