@@ -46,6 +46,7 @@ bench: install  ## measure our code beside its peers
 	$(BIN)/python bench/trajectory_io.py
 	$(BIN)/python bench/scale.py
 	$(BIN)/python bench/job_overhead.py
+	$(BIN)/python bench/ranking.py
 
 docs: install  ## build the HTML documentation into docs/_build
 	$(PIP) install --quiet -c constraints.txt -e '.[docs]'
