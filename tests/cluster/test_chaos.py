@@ -38,9 +38,10 @@ STRIKES = {
 }
 """What is done to the campaign, and how often, in random order: 32 kills of workers and jobs, 6 of the server."""
 
-TRIES_A_STRIKE = 4
-"""So many jobs begin between two strikes: a slow machine is not struck more often than a fast one. All strikes are done
-after some 200 of at least 315."""
+TRIES_A_STRIKE = 2
+"""So many jobs begin between two strikes: a slow machine is not struck more often than a fast one. All strikes would be
+done after some 100 of at least 315, if each found its victim at once; a batch job that is old enough for the end of its
+walltime is rare."""
 
 STUCK_S = 900.0
 """Nothing has begun for so long: it will not end any more."""

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from bson import ObjectId
+from gridfs.synchronous import grid_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +45,21 @@ def test_a_repeated_job_leaves_one_result_whose_data_are_the_later_ones(database
     assert database.collection(TASKS).count_documents({}) == 1
     files = list(database.collection(f"{DATA}.files").find())
     assert [file["metadata"]["job_uuid"] for file in files] == ["u", "u"]
+
+
+def test_data_are_written_where_the_server_kept_the_rest_of_a_cut_insertion(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.ensure_indexes()
+    taken = ObjectId()
+    with database.job_store() as store:
+        store.update({**result({"field": [0]}), "uuid": "earlier"}, save={"data": "field"})  # makes GridFS's indexes
+        database.collection(f"{DATA}.chunks").insert_one({"files_id": taken, "n": 0, "data": b""})
+        names = iter([taken])
+        monkeypatch.setattr(grid_file, "ObjectId", lambda *given: next(names, None) or ObjectId(*given))
+        store.update(result({"field": [1, 2]}), save={"data": "field"})
+        assert next(names, None) is None
+        assert store.get_output("u", load=True) == {"field": [1, 2]}
 
 
 def test_a_document_never_names_data_that_are_not_there(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

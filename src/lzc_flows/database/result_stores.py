@@ -8,6 +8,7 @@ from typing import Any
 
 from bson import encode
 from gridfs import GridFS
+from gridfs.errors import FileExists
 from jobflow import JobStore
 from maggma.stores import GridFSStore, MongoStore
 from pymongo.errors import BulkWriteError
@@ -99,6 +100,15 @@ class DataStore(GridFSStore):
             files = MongoStore.from_collection(self._files_collection)
             files.last_updated_field, files.key = f"metadata.{self.last_updated_field}", self.key
             self._fs = files
+
+    def update(self, *arguments: Any, **named: Any) -> None:
+        """Store data, or replace those of the same key."""
+        try:
+            super().update(*arguments, **named)
+        except FileExists:
+            # the embedded server, killed in the midst of an insertion, may remember a file's id without its content:
+            # the file is written under another
+            super().update(*arguments, **named)
 
     def query(self, *arguments: Any, **named: Any) -> Iterator[dict]:
         """Yield what matches; all of it is read before the first, so that reading can start again."""
