@@ -30,7 +30,7 @@ test: install  ## run the tests (at most 15 min on 2 cores)
 test-slow: install  ## run the tests that take minutes each
 	$(BIN)/python -m pytest -m 'slow and not cluster'
 
-cluster-test: install  ## bring up SLURM on this machine (root), kill what runs on it, take it down (half an hour)
+cluster-test: install  ## bring up SLURM on this machine (root), kill what runs on it, take it down (a quarter of an hour)
 	up=$$(launchpad/slurm-local/up.sh) || exit 2; eval "$$up"; \
 	$(BIN)/python -m pytest tests/cluster; status=$$?; \
 	launchpad/slurm-local/down.sh; exit $$status
