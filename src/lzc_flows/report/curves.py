@@ -17,9 +17,11 @@ _PER_K = 1000.0  # the axis of an Arrhenius plot is 1000/T
 _ROOM_K = 300.0
 _SHOWN_LAGS = 0.5
 """Of a trajectory's length: beyond, few origins are left for a mean squared displacement."""
+
 MOST_HOPS = 20
 """Paths that one figure can show, each with its line in the legend."""
-_DASHES = ("solid", "dash", "dot", "dashdot")
+PAGE_DASHES = ("solid", "dash", "dot", "dashdot")
+"""Plotly's names of the dashes in `lzc_flows.report.neb.DASHES`."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def cineb_curves(output: Mapping[str, Any]) -> Curves | None:
         note += " Of each kind the one with the middle barrier is drawn."
     data = []
     for number, (name, path) in enumerate(named):
-        color, dash = COLORS[number % len(COLORS)], _DASHES[number // len(COLORS) % len(_DASHES)]
+        color, dash = COLORS[number % len(COLORS)], PAGE_DASHES[number // len(COLORS) % len(PAGE_DASHES)]
         distances, energies = (numbers.round(4).tolist() for numbers in path.curve)
         line = _line(name, distances, energies, color) | {"legendgroup": name}
         data.append(line | {"line": line["line"] | {"dash": dash}})

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from lzc_flows.report.curves import PAGE_DASHES
 from lzc_flows.report.figure import INK, figure_style
 from lzc_flows.report.neb import DASHES, finish_axes
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _SIZE_IN = (5.6, 3.9)
 _SIZE_WITH_LABELS_IN = (9.0, 4.4)
-_PAGE_DASHES = ("solid", "dash", "dot", "dashdot")
 _MARKERS = {"circle": "o", "diamond": "D"}
 _OFFSETS = {"top center": ((0, 5), "center"), "bottom right": ((4, -9), "left")}
 _PX_PER_IN = 96
@@ -78,7 +78,7 @@ def _draw(axes: Axes, trace: Mapping[str, Any], number: int) -> None:
 
 def _dashes(line: Mapping[str, Any], number: int) -> str | tuple[int, tuple[float, ...]]:
     """Return the dashes that a line has in the page; where all are solid there, others for each line."""
-    return DASHES[_PAGE_DASHES.index(line["dash"]) if "dash" in line else number % len(DASHES)]
+    return DASHES[PAGE_DASHES.index(line["dash"]) if "dash" in line else number % len(DASHES)]
 
 
 def _draw_bars(axes: Axes, trace: Mapping[str, Any], y: NDArray[np.float64]) -> None:
