@@ -41,6 +41,8 @@ def figure_style() -> AbstractContextManager[None]:
 def drawn_extent(figure: Figure) -> Bbox:
     """Return what of the page is drawn on, with a margin, in inches; to find it costs as much as to draw."""
     with figure_style():
+        if figure.get_layout_engine() is not None:  # which moves the axes when it draws
+            figure.draw_without_rendering()
         return figure.get_tightbbox().padded(_MARGIN_IN)
 
 

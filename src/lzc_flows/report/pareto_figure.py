@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
@@ -45,8 +45,12 @@ def pareto_figure(rows: pd.DataFrame, shown: Front) -> Figure:
             label="Pareto front",
             zorder=3,
         )
+        axes.margins(x=0.1)  # room for the names
         for cation, cost, gain in best[["cation", "cost_usd_per_kg", "performance"]].itertuples(index=False):
-            axes.annotate(ion(cation), (cost, gain), (4, 5), textcoords="offset points", fontsize=8, color=INK)
+            # beside the front, where no candidates are; the dearest, which may be close to the next, on the other side
+            offset, align = ((7, 0), "left") if gain == best["performance"].max() else ((-7, 0), "right")
+            style: dict[str, Any] = {"ha": align, "va": "center", "fontsize": 8, "color": INK}
+            axes.annotate(ion(cation), (cost, gain), offset, textcoords="offset points", **style)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:g}"[0] in "25" else "")
         axes.set_xlabel("Raw-material cost ($/kg)", color=INK)
