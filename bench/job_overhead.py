@@ -103,7 +103,10 @@ def run_one(fw_id: int, holder: str) -> float:
 def command(*words: object) -> str:
     """Run a command that finds this module's jobs; return what it prints."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False, env=environment)
+    folder = os.environ.get("LZC_CAMPAIGNS_DIR")  # FireWorks leaves files where it runs
+    done = subprocess.run(
+        list(map(str, words)), capture_output=True, text=True, check=False, env=environment, cwd=folder
+    )
     if done.returncode != 0:
         raise SystemExit(f"{words}: {done.stderr[-2000:]}")
     return done.stdout
