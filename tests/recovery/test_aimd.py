@@ -95,9 +95,9 @@ class Meddler(threading.Thread):
             if not after(self.steps[0])(self.folder):
                 continue
             for process in workers():
-                self.act(process)
-                self.acts += 1
+                self.acts += 1  # before: what waits for the worker goes on as soon as it is gone
                 self.steps.pop(0)
+                self.act(process)
                 break
 
 
