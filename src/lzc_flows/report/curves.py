@@ -125,7 +125,7 @@ def cineb_curves(output: Mapping[str, Any]) -> Curves | None:
         return None
     note = f"{len(converged)} of {len(hops)} distinct hops converged; barriers forward in the legend."
     if len(converged) <= MOST_HOPS:
-        named = [(f"{path.label}: {path.barrier_forward_eV:.3f} eV", path) for path in _by_barrier(converged)]
+        named = [(_range_of(path.label, [path]), path) for path in _by_barrier(converged)]
     else:
         named = _middle_of_each_kind(converged)
         note += " Of each kind the one with the middle barrier is drawn."
